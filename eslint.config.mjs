@@ -11,12 +11,38 @@ const bitExact = [
 
 /** Math functions whose last bit may differ between versions of V8; + − × ÷ sqrt, fround and integers are exact. */
 const inexactMath = [
-  'pow', 'exp', 'expm1', 'log', 'log1p', 'log2', 'log10', 'sin', 'cos', 'tan', 'asin', 'acos', 'atan', 'atan2',
-  'sinh', 'cosh', 'tanh', 'cbrt', 'hypot',
+  'pow',
+  'exp',
+  'expm1',
+  'log',
+  'log1p',
+  'log2',
+  'log10',
+  'sin',
+  'cos',
+  'tan',
+  'asin',
+  'acos',
+  'atan',
+  'atan2',
+  'sinh',
+  'cosh',
+  'tanh',
+  'cbrt',
+  'hypot',
 ];
 
 export default tseslint.config(
-  { ignores: ['**/dist/**', '**/node_modules/**', 'packages/shared/src/generated/**', 'runs/**', 'data/**', '**/*.{js,mjs,cjs}'] },
+  {
+    ignores: [
+      '**/dist/**',
+      '**/node_modules/**',
+      'packages/shared/src/generated/**',
+      'runs/**',
+      'data/**',
+      '**/*.{js,mjs,cjs}',
+    ],
+  },
   ...tseslint.configs.strictTypeChecked,
   {
     languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
@@ -33,7 +59,11 @@ export default tseslint.config(
     rules: {
       'no-restricted-properties': [
         'error',
-        ...inexactMath.map((property) => ({ object: 'Math', property, message: 'Its last bit depends on the V8 version.' })),
+        ...inexactMath.map((property) => ({
+          object: 'Math',
+          property,
+          message: 'Its last bit depends on the V8 version.',
+        })),
         { object: 'Math', property: 'random', message: 'Draw from a seeded stream (shared/random.ts).' },
         { object: 'Date', property: 'now', message: 'A run is a function of its job file: no clock here.' },
       ],

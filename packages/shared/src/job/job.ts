@@ -1,0 +1,313 @@
+import { z } from 'zod';
+
+/**
+ * The job file: every number of a run, with a sentence, a unit and im2txt's value as its default
+ * (im2txt/configuration.py). `docs/job.md` and the JSON Schema for editors are printed from this schema.
+ *
+ * A field is *numeric* unless marked `operational`: numeric fields decide the parameters' bits and are hashed into the
+ * run; operational ones may change whenever a run resumes.
+ */
+const operational = z.registry<{ operational: true }>();
+
+const count = () => z.int().min(1);
+const fraction = () => z.number().gt(0).max(1);
+
+const decay = z
+  .strictObject({
+    factor: fraction().default(0.5).describe('What the rate is multiplied with at each decay.'),
+    everySteps: count()
+      .default(146_590)
+      .describe(
+        'Steps between decays, staircase. im2txt: 8 epochs of 586,363 captions at batch 32, int(586363 / 32 · 8).',
+      ),
+  })
+  .describe('Staircase exponential decay.');
+
+const model = z.strictObject({
+  encoder: z
+    .strictObject({
+      name: z.enum(['inception_v3']).default('inception_v3').describe("The image encoder, by TF-Slim's name."),
+      depthMultiplier: z
+        .number()
+        .gt(0)
+        .max(2)
+        .default(1)
+        .describe("slim's depth multiplier: scales every layer's channels."),
+      imageSize: z.int().min(75).max(1024).default(299).describe('Side of the square the encoder sees, in pixels.'),
+      weights: z
+        .string()
+        .min(1)
+        .default('random')
+        .describe('First values of the encoder: "random", or a safetensors file with TF-Slim\'s variable names.'),
+      allowRandomWeights: z
+        .boolean()
+        .default(true)
+        .describe(
+          'Whether weights: random may train decoder-only first. The im2txt preset says false: a decoder learns little from a random encoder.',
+        ),
+      batchNormDecay: z
+        .number()
+        .min(0)
+        .lt(1)
+        .default(0.9997)
+        .describe('Decay of the moving mean and variance in the joint phase, per step.'),
+      batchNormEpsilon: z.number().gt(0).default(0.001).describe('Added to the variance before its root.'),
+    })
+    .prefault({}),
+  decoder: z
+    .strictObject({
+      embedding: count().default(512).describe('Size of word and image embeddings.'),
+      units: count().default(512).describe('LSTM units.'),
+      vocabulary: count()
+        .default(12_000)
+        .describe(
+          "Rows of the embedding and logits tables; at least the vocabulary's words plus one for unknown ones.",
+        ),
+      initScale: z.number().gt(0).default(0.08).describe('First values are uniform between minus and plus this.'),
+      keep: fraction().default(0.7).describe('Share of LSTM inputs and outputs that dropout keeps.'),
+    })
+    .prefault({}),
+});
+
+const batch = z.strictObject({
+  examples: count().default(32).describe('Image–caption pairs in a step.'),
+  units: count()
+    .default(4)
+    .describe('Work units in a step; examples must be a multiple. Workers take units, in any number.'),
+  captionLengths: z
+    .array(z.int().min(4).max(512))
+    .min(1)
+    .default([12, 16, 24, 32, 64])
+    .describe(
+      'Lengths that captions are padded to, in words with the start and without the end, rising; a unit takes the smallest that holds its longest caption, so there are as many graphs as lengths. Words past the last are cut.',
+    ),
+});
+
+const augmentation = z.strictObject({
+  enabled: z
+    .boolean()
+    .default(true)
+    .describe(
+      "im2txt's distortions: random crop, mirror, brightness, saturation, hue, contrast. Off: centre crop, and features of a frozen encoder are cached.",
+    ),
+  resize: z
+    .int()
+    .min(0)
+    .max(2048)
+    .default(346)
+    .describe('Side that pictures are resized to before the crop, in pixels; 0: straight to imageSize.'),
+});
+
+const optimizer = z.strictObject({
+  name: z.enum(['sgd', 'momentum']).default('sgd').describe('The update rule.'),
+  momentum: z.number().min(0).lt(1).default(0.9).describe('Share of the last update kept; used by momentum only.'),
+  clip: z.number().gt(0).default(5.0).describe("Largest global norm of a step's gradient."),
+});
+
+const guard = z.strictObject({
+  maxPerplexityRatio: z
+    .number()
+    .gt(0)
+    .nullable()
+    .default(0.5)
+    .describe(
+      'The joint phase begins only if validation perplexity is at most this share of the unigram baseline; null: always.',
+    ),
+});
+
+const phases = z.strictObject({
+  decoderOnly: z
+    .strictObject({
+      steps: z.int().min(0).default(1_000_000).describe('Steps with the encoder frozen. May grow on resume.'),
+      learningRate: z.number().gt(0).default(2.0).describe('First learning rate.'),
+      decay: decay.nullable().prefault({}).describe('How it falls; null: it does not.'),
+      plateau: z
+        .strictObject({
+          evaluations: count().default(3).describe('Evaluations without improvement after which the phase ends early.'),
+          minImprovement: z
+            .number()
+            .min(0)
+            .default(0.001)
+            .describe('Smallest fall of validation loss per word that counts, relative.'),
+        })
+        .nullable()
+        .default(null)
+        .describe('Ends the phase before its steps are over when validation stops improving; null: never.'),
+    })
+    .prefault({}),
+  joint: z
+    .strictObject({
+      steps: z
+        .int()
+        .min(0)
+        .default(2_000_000)
+        .describe('Steps that train the encoder too, after the decoder-only ones. May grow on resume.'),
+      learningRate: z.number().gt(0).default(0.0005).describe('Learning rate of the phase.'),
+      decay: decay.nullable().default(null).describe('How it falls, counted from the switch; null: it does not.'),
+      l2: z
+        .number()
+        .min(0)
+        .default(0.00004)
+        .describe("Weight decay on the encoder's convolutions: l2 · sum(w²) / 2 joins the loss."),
+      featureKeep: fraction().default(0.8).describe('Share of the pooled features that dropout keeps.'),
+      guard: guard.prefault({}),
+      maxBleuDrop: z
+        .number()
+        .gt(0)
+        .nullable()
+        .default(0.05)
+        .describe(
+          'If validation BLEU-4 falls by more than this below its value at the switch, the run rolls back to the switch, once, and ends decoder-only; null: never.',
+        ),
+      rollbackPatience: count().default(2).describe('Evaluations in a row that must lie below before the rollback.'),
+    })
+    .prefault({}),
+});
+
+const evaluation = z.strictObject({
+  everySteps: count().default(5_000).describe("Steps between evaluations; the phases' ends are evaluated besides."),
+  perplexityExamples: count().default(10_132).describe('Validation pairs whose loss is summed. im2txt: 10,132.'),
+  captionImages: z.int().min(0).default(512).describe('Validation pictures captioned for BLEU, novelty and colours.'),
+  unitExamples: count().default(32).describe('Records in an evaluation unit.'),
+  sampleImages: z.int().min(0).default(6).describe('Held-out pictures whose captions are kept at each evaluation.'),
+  beam: count().max(32).default(3).describe('Beam width.'),
+  maxLength: count().max(512).default(20).describe('Longest caption, in words with the start.'),
+  lengthNormalization: z.number().min(0).default(0).describe("im2txt's length_normalization_factor."),
+});
+
+const checkpoints = z.strictObject({
+  everySteps: count()
+    .default(5_000)
+    .describe("Steps between checkpoints; phases' ends and a stop save besides.")
+    .register(operational, { operational: true }),
+  keepLast: count()
+    .default(5)
+    .describe('Checkpoints kept besides the best and pinned ones.')
+    .register(operational, { operational: true }),
+  keepBest: z
+    .boolean()
+    .default(true)
+    .describe('Whether the one with the best validation BLEU-4 is kept.')
+    .register(operational, { operational: true }),
+});
+
+const engine = z.strictObject({
+  name: z.enum(['tensorflow']).default('tensorflow').describe('What computes.'),
+  precision: z
+    .enum(['float32', 'bfloat16'])
+    .default('float32')
+    .describe('Type of convolutions and products; parameters and sums stay float32.'),
+  threads: count()
+    .max(256)
+    .default(2)
+    .describe('Threads TensorFlow uses within an operation, in each worker. Another number gives other bits.'),
+  device: z.enum(['cpu', 'cuda']).default('cpu').describe('Where it computes.'),
+});
+
+const wire = z.strictObject({
+  dtype: z
+    .enum(['float32', 'bfloat16'])
+    .default('float32')
+    .describe('Type of gradients and of the parameters that workers get; master values stay float32.'),
+});
+
+const cluster = z.strictObject({
+  lookAhead: count()
+    .max(64)
+    .default(3)
+    .describe('Steps whose units are published ahead of the current one, for prefetching.')
+    .register(operational, { operational: true }),
+  leaseSeconds: z
+    .number()
+    .min(1)
+    .default(30)
+    .describe('How long a unit stays with a worker that says nothing; a working one extends it.')
+    .register(operational, { operational: true }),
+  stallSeconds: z
+    .number()
+    .min(1)
+    .default(120)
+    .describe('After this long without a result, the log names who is missing.')
+    .register(operational, { operational: true }),
+  parameterThreads: count()
+    .max(64)
+    .default(2)
+    .describe('Threads that sum, clip and update.')
+    .register(operational, { operational: true }),
+  featureCache: z
+    .enum(['off', 'memory', 'disk'])
+    .default('disk')
+    .describe('Where features of a frozen encoder are kept after the first pass; the same bits either way.')
+    .register(operational, { operational: true }),
+});
+
+export const jobSchema = z
+  .strictObject({
+    name: z
+      .string()
+      .regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/, 'lower-case letters, digits and dashes')
+      .default('show-and-tell')
+      .describe('Name of the job.')
+      .register(operational, { operational: true }),
+    seed: z
+      .int()
+      .min(0)
+      .max(0xffff_ffff)
+      .default(1)
+      .describe('Decides initialisation, order, augmentation and dropout.'),
+    data: z
+      .strictObject({
+        directory: z
+          .string()
+          .min(1)
+          .optional()
+          .describe('Folder with the TFRecord shards; --data overrides it.')
+          .register(operational, { operational: true }),
+        maxCorruptRecords: z
+          .int()
+          .min(0)
+          .default(0)
+          .describe(
+            'Records whose bytes are sound but do not decode that may be skipped, by name, before the run stops.',
+          ),
+      })
+      .prefault({}),
+    model: model.prefault({}),
+    batch: batch.prefault({}),
+    augmentation: augmentation.prefault({}),
+    optimizer: optimizer.prefault({}),
+    phases: phases.prefault({}),
+    evaluation: evaluation.prefault({}),
+    checkpoints: checkpoints.prefault({}),
+    engine: engine.prefault({}),
+    wire: wire.prefault({}),
+    cluster: cluster.prefault({}),
+  })
+  .check((context) => {
+    const job = context.value;
+    const refuse = (path: string[], message: string): void => {
+      context.issues.push({ code: 'custom', input: job, path, message });
+    };
+    if (job.batch.examples % job.batch.units !== 0)
+      refuse(['batch', 'units'], `${job.batch.examples} examples do not divide into ${job.batch.units} units`);
+    if (job.batch.captionLengths.some((length, i, all) => i > 0 && length <= (all[i - 1] ?? 0)))
+      refuse(['batch', 'captionLengths'], 'the lengths must rise');
+    if (job.augmentation.resize !== 0 && job.augmentation.resize < job.model.encoder.imageSize)
+      refuse(
+        ['augmentation', 'resize'],
+        `${job.augmentation.resize} is smaller than model.encoder.imageSize ${job.model.encoder.imageSize}`,
+      );
+    if (job.phases.decoderOnly.steps + job.phases.joint.steps < 1) refuse(['phases'], 'both phases have 0 steps');
+    if (job.model.encoder.weights === 'random' && !job.model.encoder.allowRandomWeights)
+      refuse(
+        ['model', 'encoder', 'weights'],
+        'is "random", which this job refuses: give a safetensors file, or set allowRandomWeights: true',
+      );
+  });
+
+export type Job = z.output<typeof jobSchema>;
+
+/** Whether the field at `schema` may change on resume without changing the run's bits. */
+export function isOperational(schema: z.core.$ZodType): boolean {
+  return operational.has(schema);
+}
