@@ -1,3 +1,5 @@
+import { allocateShared } from './shared-memory.js';
+
 /**
  * How a model's parameters lie in memory and on the wire: four segments, each one flat float32 array.
  *
@@ -98,7 +100,11 @@ export function blocksOf(layout: ParameterLayout, segments: readonly SegmentName
 /** Zeroed segments over shared memory, so that threads of one process see the same values. */
 export function allocateSegments(layout: ParameterLayout): Segments {
   const allocate = (segment: SegmentName): Float32Array =>
-    new Float32Array(new SharedArrayBuffer(layout.elements[segment] * Float32Array.BYTES_PER_ELEMENT));
+    new Float32Array(
+      allocateShared(layout.elements[segment] * Float32Array.BYTES_PER_ELEMENT),
+      0,
+      layout.elements[segment],
+    );
   return {
     decoder: allocate('decoder'),
     embedding: allocate('embedding'),
