@@ -104,6 +104,12 @@ export const errorTable = {
     (f) => `The set cannot be split so: ${f.detail}.`,
     () => 'Give other shares (--split 0.8,0.1,0.1), or --split reuse to train and validate on the same pictures.',
   ),
+  // bus
+  'bus/unreachable': entry<{ servers: string }>(
+    69,
+    (f) => `No NATS server answers at ${f.servers}.`,
+    () => 'Start it, or check the address; "showtell doctor" says whether one is installed.',
+  ),
 } as const satisfies Record<string, ErrorEntry<never>>;
 
 export type ErrorCode = keyof typeof errorTable;

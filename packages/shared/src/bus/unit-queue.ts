@@ -1,0 +1,197 @@
+import {
+  AckPolicy,
+  DeliverPolicy,
+  DiscardPolicy,
+  ErrorCode,
+  nanos,
+  NatsError,
+  RetentionPolicy,
+  StorageType,
+  type JetStreamClient,
+  type JetStreamManager,
+  type JsMsg,
+  type NatsConnection,
+} from 'nats';
+import { Unit, type UnitId } from '../generated/showtell/v1/unit.js';
+
+/**
+ * The queue of work units on JetStream; the one place that knows it.
+ *
+ * Two lanes in one stream: `now` holds what the current step waits for, `ahead` what may be prefetched. The stream lives
+ * in the broker's memory and is rebuilt, never trusted: the coordinator can derive every message again.
+ */
+export const lanes = ['now', 'ahead'] as const;
+export type Lane = (typeof lanes)[number];
+
+/** A unit held by this process until it is settled; settle each lease exactly once. */
+export interface Lease {
+  readonly unit: Unit & { id: UnitId };
+  readonly lane: Lane;
+  /** Tells the broker that work goes on: the lease runs anew for its whole length. */
+  extend(): void;
+  /** The unit is done, or nobody needs it any more. */
+  acknowledge(): void;
+  /** Offers it to others at once. */
+  giveBack(): void;
+}
+
+/** What identifies an offer, spelt out for subjects and message ids. */
+function pathOf(id: UnitId): string {
+  return `${id.lineage}.${id.step}.${id.index}`;
+}
+
+export function unitStreamName(run: string, generation: number): string {
+  return `showtell-${run}-g${generation}`;
+}
+
+function subjectRoot(run: string, generation: number): string {
+  return `showtell.${run}.g${generation}.units`;
+}
+
+/** Whether the broker no longer has what was asked for, as after its restart. */
+function isMissing(error: unknown): boolean {
+  return error instanceof NatsError && error.api_error?.code === 404;
+}
+
+/** The coordinator's end: makes the stream, publishes offers, withdraws lanes. */
+export class UnitQueuePublisher {
+  private constructor(
+    private readonly client: JetStreamClient,
+    private readonly manager: JetStreamManager,
+    private readonly run: string,
+    private readonly generation: number,
+    private readonly leaseMs: number,
+  ) {}
+
+  /** Claims the run's queue for a generation: streams of other generations of the run are removed. */
+  static async open(
+    connection: NatsConnection,
+    options: { readonly run: string; readonly generation: number; readonly leaseMs: number },
+  ): Promise<UnitQueuePublisher> {
+    const manager = await connection.jetstreamManager();
+    const queue = new UnitQueuePublisher(
+      connection.jetstream(),
+      manager,
+      options.run,
+      options.generation,
+      options.leaseMs,
+    );
+    for await (const name of manager.streams.names(`showtell.${options.run}.*.units.>`)) {
+      if (name !== queue.stream) await manager.streams.delete(name);
+    }
+    await queue.ensure();
+    return queue;
+  }
+
+  get stream(): string {
+    return unitStreamName(this.run, this.generation);
+  }
+
+  /** Makes the stream and its lanes if the broker does not have them. @returns whether it had lost them. */
+  async ensure(): Promise<boolean> {
+    try {
+      await this.manager.streams.info(this.stream);
+      return false;
+    } catch (error) {
+      if (!isMissing(error)) throw error;
+    }
+    const root = subjectRoot(this.run, this.generation);
+    await this.manager.streams.add({
+      name: this.stream,
+      subjects: [`${root}.>`],
+      storage: StorageType.Memory,
+      retention: RetentionPolicy.Workqueue,
+      discard: DiscardPolicy.New,
+      duplicate_window: nanos(120_000),
+    });
+    for (const lane of lanes) {
+      await this.manager.consumers.add(this.stream, {
+        durable_name: lane,
+        filter_subject: `${root}.${lane}.>`,
+        ack_policy: AckPolicy.Explicit,
+        deliver_policy: DeliverPolicy.All,
+        ack_wait: nanos(this.leaseMs),
+        max_deliver: -1,
+        max_ack_pending: 100_000,
+        mem_storage: true,
+      });
+    }
+    return true;
+  }
+
+  /** Publishes one offer; an offer already published (same id and attempt) is dropped by the broker. */
+  async publish(lane: Lane, unit: Unit & { id: UnitId }): Promise<void> {
+    const subject = `${subjectRoot(this.run, this.generation)}.${lane}.${pathOf(unit.id)}`;
+    const msgID = `${this.run}.${this.generation}.${pathOf(unit.id)}.${unit.id.attempt}`;
+    await this.client.publish(subject, Unit.encode(unit).finish(), { msgID });
+  }
+
+  /** Takes back every offer nobody holds, as at a rollback. */
+  async purge(): Promise<void> {
+    await this.manager.streams.purge(this.stream);
+  }
+
+  /** Removes the queue at the run's end. */
+  async remove(): Promise<void> {
+    try {
+      await this.manager.streams.delete(this.stream);
+    } catch (error) {
+      if (!isMissing(error)) throw error;
+    }
+  }
+}
+
+/** A worker's end: pulls one unit at a time from a lane. */
+export class UnitQueue {
+  private readonly client: JetStreamClient;
+
+  constructor(
+    connection: NatsConnection,
+    readonly stream: string,
+  ) {
+    this.client = connection.jetstream();
+  }
+
+  /**
+   * The next unit of a lane, or null when none came within `waitMs` (0: when none is there now).
+   *
+   * While the broker or the stream is away this is null as well: the coordinator rebuilds it, the worker asks again.
+   */
+  async pull(lane: Lane, waitMs = 0): Promise<Lease | null> {
+    let message: JsMsg;
+    try {
+      // A single request with its own deadline; the newer consumer API opens a subscription for each message.
+      // eslint-disable-next-line @typescript-eslint/no-deprecated
+      message = await this.client.pull(this.stream, lane, waitMs);
+    } catch (error) {
+      if (error instanceof NatsError && isWithoutMessage(error)) return null;
+      throw error;
+    }
+    const unit = Unit.decode(message.data);
+    if (unit.id === undefined) {
+      message.term('no unit id');
+      return null;
+    }
+    return {
+      unit: { ...unit, id: unit.id },
+      lane,
+      extend: () => message.working(),
+      acknowledge: () => message.ack(),
+      giveBack: () => message.nak(),
+    };
+  }
+}
+
+/** 404 and 408 are JetStream's "no message" and "request expired"; 503 is "no responders", as while a stream is rebuilt. */
+function isWithoutMessage(error: NatsError): boolean {
+  const codes: readonly string[] = [
+    '404',
+    '408',
+    '409',
+    '503',
+    ErrorCode.Timeout,
+    ErrorCode.NoResponders,
+    ErrorCode.Disconnect,
+  ];
+  return codes.includes(error.code) || error.api_error?.code === 404;
+}
