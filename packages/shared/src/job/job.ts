@@ -311,3 +311,6 @@ export type Job = z.output<typeof jobSchema>;
 export function isOperational(schema: z.core.$ZodType): boolean {
   return operational.has(schema);
 }
+
+/** A job file's content before defaults. */
+export type JobInput = z.input<typeof jobSchema>;

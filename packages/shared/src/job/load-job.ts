@@ -1,0 +1,87 @@
+import { readFile } from 'node:fs/promises';
+import { parse, parseDocument } from 'yaml';
+import { ShowtellError } from '../errors.js';
+import { jobSchema, type Job } from './job.js';
+import { presets } from './presets.js';
+
+type Tree = Record<string, unknown>;
+
+function isTree(value: unknown): value is Tree {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** `over` on top of `base`: objects are merged field by field, everything else is replaced. */
+function merge(base: Tree, over: Tree): Tree {
+  const merged: Tree = { ...base };
+  for (const [key, value] of Object.entries(over)) {
+    const below = merged[key];
+    merged[key] = isTree(below) && isTree(value) ? merge(below, value) : value;
+  }
+  return merged;
+}
+
+/** `a.b.c=value` as a tree; the value is YAML, so numbers, booleans, null and lists are what they look like. */
+function parseOverride(override: string): Tree {
+  const equals = override.indexOf('=');
+  const path = override.slice(0, Math.max(equals, 0)).split('.');
+  if (equals < 1 || path.some((part) => part === '')) throw new ShowtellError('job/bad-override', { override });
+  let value: unknown;
+  try {
+    value = parse(override.slice(equals + 1));
+  } catch (cause) {
+    throw new ShowtellError('job/bad-override', { override }, { cause });
+  }
+  return path.reduceRight<unknown>((inner, key) => ({ [key]: inner }), value) as Tree;
+}
+
+/** Takes `preset:` off the top of a job and puts the preset below the rest. */
+function withPreset(tree: Tree, source: string): Tree {
+  const { preset, ...own } = tree;
+  if (preset === undefined) return own;
+  if (typeof preset !== 'string' || !Object.hasOwn(presets, preset))
+    throw new ShowtellError('job/invalid', {
+      source,
+      problems: [`preset: ${JSON.stringify(preset)} is not one of ${Object.keys(presets).join(', ')}`],
+    });
+  return merge(presets[preset as keyof typeof presets], own);
+}
+
+/**
+ * A checked job from plain values.
+ *
+ * @param source names the origin in messages.
+ * @throws ShowtellError `job/invalid` with every bad field's path and what is wrong with it.
+ */
+export function parseJob(content: unknown, overrides: readonly string[] = [], source = 'the job'): Job {
+  if (content !== null && !isTree(content))
+    throw new ShowtellError('job/invalid', { source, problems: ['it is not a mapping of fields'] });
+  const tree = overrides.map(parseOverride).reduce(merge, content ?? {});
+  const result = jobSchema.safeParse(withPreset(tree, source));
+  if (result.success) return result.data;
+  const problems = result.error.issues.map((issue) => {
+    const path = issue.path.join('.');
+    if (issue.code === 'unrecognized_keys')
+      return issue.keys.map((key) => `${path === '' ? key : `${path}.${key}`}: no such field`).join('; ');
+    return `${path}: ${issue.message}`;
+  });
+  throw new ShowtellError('job/invalid', { source, problems });
+}
+
+/**
+ * Reads a job file.
+ *
+ * @param overrides `field.path=value` texts, as the CLI's `--set` takes them.
+ * @throws ShowtellError `file/missing`, `job/not-yaml` or `job/invalid`.
+ */
+export async function loadJob(file: string, overrides: readonly string[] = []): Promise<Job> {
+  let text: string;
+  try {
+    text = await readFile(file, 'utf8');
+  } catch (cause) {
+    throw new ShowtellError('file/missing', { file, what: 'The job file' }, { cause });
+  }
+  const document = parseDocument(text);
+  const [problem] = document.errors;
+  if (problem !== undefined) throw new ShowtellError('job/not-yaml', { file, detail: problem.message });
+  return parseJob(document.toJS(), overrides, file);
+}
