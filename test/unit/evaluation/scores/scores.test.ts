@@ -1,0 +1,45 @@
+import { captionBleu, roundScore } from '@showtell/coordinator/evaluation/scores/bleu.js';
+import { corpusCider } from '@showtell/coordinator/evaluation/scores/cider.js';
+import { perplexity, unigramPerplexity } from '@showtell/coordinator/evaluation/scores/perplexity.js';
+import { describe, expect, it } from 'vitest';
+
+describe('perplexity', () => {
+  it('is the number of equally likely words a model hesitates between', () => {
+    expect(perplexity(3 * Math.log(8), 3)).toBeCloseTo(8, 12);
+    expect(perplexity(0, 0)).toBeNaN();
+  });
+
+  it('of unigrams is the vocabulary for even counts, and finite for a word that training lacks', () => {
+    expect(unigramPerplexity([10, 10, 10, 10], [1, 2, 3, 4])).toBeCloseTo(4, 12);
+    // One unseen word among 3 ids after 4 + 5 training words: (0 + 1) / (9 + 3).
+    expect(unigramPerplexity([4, 5, 0], [0, 0, 1])).toBeCloseTo(12, 12);
+  });
+});
+
+describe('scores at their edges', () => {
+  it('takes the shorter of two reference lengths that are equally near', () => {
+    const candidate = ['a', 'b', 'c', 'd'];
+    const longer = captionBleu({ candidate, references: [['a', 'b', 'c', 'd', 'e']] });
+    const tied = captionBleu({
+      candidate,
+      references: [
+        ['a', 'b', 'c', 'd', 'e'],
+        ['a', 'b', 'c'],
+      ],
+    });
+    expect(longer[0]).toBeCloseTo(Math.exp(1 - 5 / 4), 6);
+    expect(tied[0]).toBeCloseTo(1, 6);
+  });
+
+  it('gives 0 for no pictures and for references without words', () => {
+    expect(corpusCider([])).toBe(0);
+    expect(corpusCider([{ candidate: ['a'], references: [[]] }])).toBe(0);
+    expect(captionBleu({ candidate: ['a'], references: [] })[3]).toBeLessThan(1e-3);
+  });
+
+  it('rounds to nine significant digits, so that a last bit cannot turn a decision', () => {
+    expect(roundScore(0.1 + 0.2)).toBe(0.3);
+    expect(roundScore(0.30000000000000004)).toBe(roundScore(0.3));
+    expect(roundScore(3123.45678912345)).toBe(3123.45679);
+  });
+});
