@@ -197,7 +197,8 @@ export const errorTable = {
   'journal/damaged': entry<{ file: string; line: number }>(
     65,
     (f) => `Line ${f.line} of the journal ${f.file} does not match its checksum.`,
-    () => 'Restore the file from a copy; without it the run cannot know what it decided. "showtell train --from" can begin a new run from a checkpoint.',
+    () =>
+      'Restore the file from a copy; without it the run cannot know what it decided. "showtell train --from" can begin a new run from a checkpoint.',
   ),
   'journal/write-failed': entry<{ file: string }>(
     74,
@@ -243,6 +244,84 @@ export const errorTable = {
     78,
     (f) => `${f.field} is ${f.now} but the run began with ${f.was}; it may only grow on resume.`,
     () => 'Keep the old number or a greater one, or fork the run with --from.',
+  ),
+  // parameters and checkpoints
+  'tensors/malformed': entry<{ file: string; detail: string }>(
+    65,
+    (f) => `${f.file} is no sound safetensors file: ${f.detail}.`,
+    () => 'Fetch or write the file again.',
+  ),
+  'parameters/version-gone': entry<{ step: number; lineage: number; generation: number }>(
+    75,
+    (f) => `Version ${f.step} (lineage ${f.lineage}, generation ${f.generation}) of the parameters is held no more.`,
+    () => 'Wait for the version that the parameter server announced since.',
+  ),
+  'parameters/not-finite': entry<{ step: number; detail: string }>(
+    70,
+    (f) => `The update of step ${f.step} is not finite: ${f.detail}.`,
+    () => 'Lower the learning rate, then go on from the last checkpoint with "showtell train --from CHECKPOINT".',
+  ),
+  'parameters/state-mismatch': entry<{ where: string; detail: string }>(
+    65,
+    (f) => `${f.where} does not fit the job's model: ${f.detail}.`,
+    () => "Use the job file the values were written with, or a checkpoint of this job's model.",
+  ),
+  'parameters/out-of-order': entry<{ detail: string }>(
+    70,
+    (f) => `The parameter server was asked for something out of order: ${f.detail}.`,
+    () => "This is a fault in showtell; please report it with the run folder's log.",
+  ),
+  'checkpoint/write-failed': entry<{ path: string; detail: string }>(
+    74,
+    (f) => `The checkpoint ${f.path} could not be written: ${f.detail}. The one before it is untouched.`,
+    () => 'Free space or mend the disk (showtell checkpoint prune RUN --keep 1 removes old ones), then resume the run.',
+  ),
+  'checkpoint/damaged': entry<{ path: string; detail: string }>(
+    65,
+    (f) => `The checkpoint ${f.path} is damaged: ${f.detail}.`,
+    () => 'Use another step; "showtell checkpoint list RUN" shows them, "showtell checkpoint verify RUN" checks them.',
+  ),
+  'checkpoint/missing': entry<{ path: string; detail: string }>(
+    66,
+    (f) => `There is no checkpoint at ${f.path}: ${f.detail}.`,
+    () => 'Check the run folder and the step; "showtell checkpoint list RUN" shows what is there.',
+  ),
+
+  // service endpoints
+  'service/port-taken': entry<{ host: string; port: number; what: string; setting: string }>(
+    69,
+    (f) => `Port ${f.port} on ${f.host}, meant for ${f.what}, is taken by another process.`,
+    (f) => `Give another by ${f.setting} (0 takes a free one), or see who holds it: ss -ltnp "sport = :${f.port}".`,
+  ),
+  'service/cannot-listen': entry<{ host: string; port: number; what: string; setting: string; reason: string }>(
+    69,
+    (f) => `${f.what} cannot be served on ${f.host}:${f.port}: ${f.reason}.`,
+    (f) => `Give an address of this machine and a port above 1023 by ${f.setting}.`,
+  ),
+
+  // captions to score
+  'captions/unreadable': entry<{ file: string; what: string; reason: string }>(
+    65,
+    (f) => `${f.what} ${f.file} cannot be read: ${f.reason}.`,
+    () =>
+      'Give COCO JSON: annotations are {"images": [{"id"}], "annotations": [{"image_id", "caption"}]}, results [{"image_id", "caption"}].',
+  ),
+  'captions/duplicate-result': entry<{ file: string; imageId: number | string }>(
+    65,
+    (f) => `Results file ${f.file} has more than one caption for image ${f.imageId}.`,
+    () => 'Keep one caption an image.',
+  ),
+  'captions/unknown-image': entry<{ file: string; annotations: string; imageId: number | string; count: number }>(
+    65,
+    (f) =>
+      `Image ${f.imageId} in results file ${f.file} has no caption in ${f.annotations} (${f.count} such images in all).`,
+    () => 'Score the results against the annotations they were made for.',
+  ),
+  'captions/missing-result': entry<{ file: string; annotations: string; imageId: number | string; count: number }>(
+    65,
+    (f) =>
+      `Results file ${f.file} has no caption for image ${f.imageId} of ${f.annotations} (${f.count} such images in all).`,
+    () => 'Caption the missing images, or score the part there is with --partial.',
   ),
 } as const satisfies Record<string, ErrorEntry<never>>;
 

@@ -133,7 +133,13 @@ export interface Refusal {
 
 /** Announces that a version of the parameters exists; the phase travels with the version, never with a unit. */
 export interface Version {
-  id: VersionId | undefined;
+  id:
+    | VersionId
+    | undefined;
+  /**
+   * What its units train. UNSPECIFIED: the version may be evaluated and not yet trained on, because a decision is due;
+   * it is announced again with the phase that was decided.
+   */
   phase: Phase;
   /** Each segment of the layout, with the step at which it last changed: an unchanged one need not be read again. */
   segments: SegmentState[];
@@ -203,13 +209,18 @@ export interface GradientHeader {
   /** Records skipped because sound bytes did not decode, as positions within the unit. */
   skipped: number[];
   wireType: WireType;
-  /** Dense segments that follow or stand in the slot, whole, in this order, each aligned to 64 bytes in a slot. */
+  /**
+   * Dense segments that follow or stand in the slot, whole, in this order, each aligned to 64 bytes in a slot. A phase's
+   * trained segments must all be there, the embedding here or as rows; none at all when no example counted.
+   */
   segments: string[];
   /** Rows of seq_embedding/map that the unit touched, ascending; their gradients follow the dense segments. */
   embeddingRows: number[];
   /** File in the shared memory folder; empty where chunks follow. */
   slot: string;
   computeSeconds: number;
+  /** The phase the gradient was computed in; another one than the version's is stale. */
+  phase: Phase;
 }
 
 export interface GradientChunk {
@@ -1477,6 +1488,7 @@ function createBaseGradientHeader(): GradientHeader {
     embeddingRows: [],
     slot: "",
     computeSeconds: 0,
+    phase: 0,
   };
 }
 
@@ -1525,6 +1537,9 @@ export const GradientHeader: MessageFns<GradientHeader> = {
     }
     if (message.computeSeconds !== 0) {
       writer.uint32(97).double(message.computeSeconds);
+    }
+    if (message.phase !== 0) {
+      writer.uint32(104).int32(message.phase);
     }
     return writer;
   },
@@ -1656,6 +1671,14 @@ export const GradientHeader: MessageFns<GradientHeader> = {
             }
 
             message.computeSeconds = reader.double();
+            continue;
+          }
+          case 13: {
+            if (tag !== 104) {
+              break;
+            }
+
+            message.phase = reader.int32() as any;
             continue;
           }
         }
