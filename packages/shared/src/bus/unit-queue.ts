@@ -37,7 +37,7 @@ export interface Lease {
 
 /** What identifies an offer, spelt out for subjects and message ids. */
 function pathOf(id: UnitId): string {
-  return `${id.lineage}.${id.step}.${id.index}`;
+  return `${id.lineage}.${id.step}.${id.evaluation ? 'e' : 'u'}${id.index}`;
 }
 
 export function unitStreamName(run: string, generation: number): string {

@@ -39,6 +39,8 @@ export interface UnitId {
   index: number;
   /** 1 for the first offer, one more each time it is offered again. */
   attempt: number;
+  /** Whether it is an evaluation's unit: those are numbered apart from the step's own. */
+  evaluation: boolean;
 }
 
 /** Where one record stands in the split: its shard's position in the split's list and the record's bytes in that file. */
@@ -131,7 +133,7 @@ export const Unit: MessageFns<Unit> = {
 };
 
 function createBaseUnitId(): UnitId {
-  return { run: "", generation: 0, lineage: 0, step: 0, index: 0, attempt: 0 };
+  return { run: "", generation: 0, lineage: 0, step: 0, index: 0, attempt: 0, evaluation: false };
 }
 
 export const UnitId: MessageFns<UnitId> = {
@@ -153,6 +155,9 @@ export const UnitId: MessageFns<UnitId> = {
     }
     if (message.attempt !== 0) {
       writer.uint32(48).uint32(message.attempt);
+    }
+    if (message.evaluation !== false) {
+      writer.uint32(56).bool(message.evaluation);
     }
     return writer;
   },
@@ -216,6 +221,14 @@ export const UnitId: MessageFns<UnitId> = {
             }
 
             message.attempt = reader.uint32();
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.evaluation = reader.bool();
             continue;
           }
         }
