@@ -323,6 +323,14 @@ export const errorTable = {
       `Results file ${f.file} has no caption for image ${f.imageId} of ${f.annotations} (${f.count} such images in all).`,
     () => 'Caption the missing images, or score the part there is with --partial.',
   ),
+  // units
+  'unit/poison': entry<{ unit: string; failures: readonly string[]; records: string }>(
+    65,
+    (f) =>
+      `No worker can compute ${f.unit}, whose records are ${f.records}:\n${f.failures.map((failure) => `  ${failure}`).join('\n')}`,
+    () =>
+      'Look at those records with "showtell data inspect"; exclude bad ones and begin a new run, or give workers more memory.',
+  ),
 } as const satisfies Record<string, ErrorEntry<never>>;
 
 export type ErrorCode = keyof typeof errorTable;

@@ -1,0 +1,158 @@
+import type { UnitQueuePublisher, Lane } from '@showtell/shared/bus/unit-queue.js';
+import type { Unit, UnitId } from '@showtell/shared/generated/showtell/v1/unit.js';
+import { ShowtellError } from '@showtell/shared/errors.js';
+import type { Plan } from '@showtell/shared/plan/plan.js';
+import { offerKey, type Worker, type Workers } from './workers.js';
+
+type Offer = Unit & { id: UnitId };
+
+interface Outstanding {
+  offer: Offer;
+  /** Workers that reported they could not compute it, or died while they held it, and how. */
+  readonly failures: { worker: string; detail: string }[];
+}
+
+/** Distinct failures of a unit after which the fault is the unit's. */
+const failuresPerUnit = 3;
+
+export interface DispatcherOptions {
+  readonly run: string;
+  readonly generation: number;
+  /** Steps published ahead of the current one. */
+  readonly lookAhead: number;
+  readonly plan: Plan;
+  readonly queue: UnitQueuePublisher;
+  readonly workers: () => Workers;
+  /** Names a unit's records for a person. */
+  readonly describe: (unit: Unit) => string;
+  readonly onOfferedAgain: (unit: UnitId, reason: string) => void;
+  /** A unit that cannot be computed ends the run. */
+  readonly onPoison: (error: ShowtellError) => void;
+}
+
+/**
+ * Keeps the queue a few steps ahead, and offers a unit again when whoever held it is gone.
+ *
+ * It publishes what the plan says and nothing else; whether a result counts is the parameter server's to decide, so an
+ * offer too many costs time and never a bit.
+ */
+export class Dispatcher {
+  private readonly outstanding = new Map<string, Outstanding>();
+  /** First step not yet published. */
+  private horizon = 0;
+  private current = 0;
+  private lineage = 1;
+
+  constructor(private readonly options: DispatcherOptions) {}
+
+  /** The next steps come from here on: at the start, after a rollback. Everything published before is withdrawn. */
+  async restart(step: number, lineage: number): Promise<void> {
+    this.outstanding.clear();
+    this.horizon = step;
+    this.current = step;
+    this.lineage = lineage;
+    await this.options.queue.purge();
+  }
+
+  /**
+   * Makes `step` the current one and publishes as far as the look-ahead reaches.
+   *
+   * @param end first step that will not be taken.
+   */
+  async advance(step: number, end: number): Promise<void> {
+    this.current = step;
+    const until = Math.min(step + this.options.lookAhead + 1, end);
+    for (; this.horizon < until; this.horizon++) {
+      const lane: Lane = this.horizon === step ? 'now' : 'ahead';
+      for (const { index, records, seed } of this.options.plan.units(this.horizon)) {
+        const id = this.identify(this.horizon, index, false);
+        await this.offer(lane, { id, work: { $case: 'training', training: { records: [...records], seed } } });
+      }
+    }
+  }
+
+  /** Publishes an evaluation's units for the version of `step`. */
+  async evaluate(step: number, work: readonly Extract<Unit['work'], { $case: 'evaluation' }>[]): Promise<void> {
+    for (const [index, evaluation] of work.entries())
+      await this.offer('now', { id: this.identify(step, index, true), work: evaluation });
+  }
+
+  /** A unit's result was accepted. */
+  settle(id: Pick<UnitId, 'lineage' | 'step' | 'index' | 'evaluation'>): void {
+    const key = offerKey(id);
+    this.outstanding.delete(key);
+    this.options.workers().settled(key);
+  }
+
+  /** Puts a unit that is still needed into the lane that is drained first, for anyone. */
+  async offerAgain(id: UnitId, reason: string): Promise<void> {
+    const held = this.outstanding.get(offerKey(id));
+    if (held === undefined) return;
+    held.offer = { ...held.offer, id: { ...held.offer.id, attempt: held.offer.id.attempt + 1 } };
+    this.options.onOfferedAgain(held.offer.id, reason);
+    await this.options.queue.publish('now', held.offer);
+  }
+
+  /** A worker's session broke: what it held is offered again, and counts against the unit while others live. */
+  async workerLeft(worker: Worker, died: boolean): Promise<void> {
+    for (const id of worker.leases.values()) {
+      if (died && id.step === this.current && this.options.workers().list.length > 0)
+        this.blame(id, worker, 'the worker died while it held the unit');
+      await this.offerAgain(id, `worker ${worker.id} ${died ? 'died' : 'left'}`);
+    }
+  }
+
+  async unitFailed(worker: Worker, id: UnitId, detail: string): Promise<void> {
+    this.blame(id, worker, detail);
+    await this.offerAgain(id, `worker ${worker.id} could not compute it: ${detail}`);
+  }
+
+  /** Offers every unit of the current work that no live worker holds: leases nobody reported, messages a broker lost. */
+  async offerOrphans(reason: string): Promise<void> {
+    for (const { offer } of [...this.outstanding.values()]) {
+      const needed = offer.id.evaluation || offer.id.step === this.current;
+      if (needed && this.options.workers().holders(offerKey(offer.id)).length === 0)
+        await this.offerAgain(offer.id, reason);
+    }
+  }
+
+  /** After the broker lost the stream: everything not settled is published anew. */
+  async republish(): Promise<void> {
+    for (const { offer } of [...this.outstanding.values()])
+      await this.offerAgain(offer.id, 'the broker lost its queue');
+  }
+
+  /** What the current work waits for, and who holds it: what a stall's message says. */
+  missing(): { unit: string; holders: string[] }[] {
+    return [...this.outstanding.entries()]
+      .filter(([, { offer }]) => offer.id.evaluation || offer.id.step === this.current)
+      .map(([key, { offer }]) => ({
+        unit: `${offer.id.evaluation ? 'evaluation ' : ''}step ${offer.id.step} unit ${offer.id.index}`,
+        holders: this.options
+          .workers()
+          .holders(key)
+          .map((worker) => worker.id),
+      }));
+  }
+
+  private identify(step: number, index: number, evaluation: boolean): UnitId {
+    const { run, generation } = this.options;
+    return { run, generation, lineage: this.lineage, step, index, attempt: 1, evaluation };
+  }
+
+  private async offer(lane: Lane, offer: Offer): Promise<void> {
+    this.outstanding.set(offerKey(offer.id), { offer, failures: [] });
+    await this.options.queue.publish(lane, offer);
+  }
+
+  private blame(id: UnitId, worker: Worker, detail: string): void {
+    const held = this.outstanding.get(offerKey(id));
+    if (held === undefined) return;
+    held.failures.push({ worker: worker.id, detail });
+    if (held.failures.length < failuresPerUnit) return;
+    const unit = `${id.evaluation ? 'evaluation ' : ''}unit ${id.index} of step ${id.step}`;
+    const failures = held.failures.map((failure) => `${failure.worker}: ${failure.detail}`);
+    const facts = { unit, failures, records: this.options.describe(held.offer) };
+    this.options.onPoison(new ShowtellError('unit/poison', facts));
+  }
+}

@@ -1,0 +1,153 @@
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { join, resolve } from 'node:path';
+import { ShowtellError } from '@showtell/shared/errors.js';
+import type { Job } from '@showtell/shared/job/job.js';
+import { numericDifferences } from '@showtell/shared/job/digest.js';
+import { isSameProcess, ownIdentity, type ProcessIdentity } from '@showtell/shared/service/process-identity.js';
+
+/** What a run is, fixed when it begins: `run.json`. */
+export interface RunIdentity {
+  readonly run: string;
+  readonly created: string;
+  readonly version: string;
+  readonly jobSha256: string;
+  readonly datasetDigest: string;
+  readonly vocabularySha256: string;
+  readonly encoderWeightsSha256: string | null;
+}
+
+/** How others reach the coordinator: `processes/coordinator.json`, there as long as it runs. */
+export interface CoordinatorProcess extends ProcessIdentity {
+  readonly role: 'coordinator';
+  readonly generation: number;
+  /** host:port of the gRPC service. */
+  readonly grpc: string;
+  /** URL of the NATS server. */
+  readonly nats: string;
+  /** URL of /metrics, /healthz and /readyz. */
+  readonly http: string;
+}
+
+function writeWhole(file: string, content: unknown): void {
+  const beside = `${file}.${process.pid}.tmp`;
+  writeFileSync(beside, `${JSON.stringify(content, null, 2)}\n`);
+  renameSync(beside, file);
+}
+
+function readJson<T>(file: string): T | undefined {
+  return existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as T) : undefined;
+}
+
+/** A run's folder: the places in it, and who may write there. */
+export class RunFolder {
+  readonly path: string;
+
+  constructor(path: string) {
+    this.path = resolve(path);
+  }
+
+  at(...names: string[]): string {
+    return join(this.path, ...names);
+  }
+
+  get exists(): boolean {
+    return existsSync(this.at('run.json'));
+  }
+
+  /** @throws ShowtellError `run/missing` */
+  identity(): RunIdentity {
+    const identity = readJson<RunIdentity>(this.at('run.json'));
+    if (identity === undefined) throw new ShowtellError('run/missing', { run: this.path });
+    return identity;
+  }
+
+  /** The job as last started, defaults and data folder filled in. @throws ShowtellError `run/missing` */
+  job(): Job {
+    const job = readJson<Job>(this.at('job.json'));
+    if (job === undefined) throw new ShowtellError('run/missing', { run: this.path });
+    return job;
+  }
+
+  /** Begins a run. @throws ShowtellError `run/exists` */
+  begin(identity: RunIdentity, job: Job): void {
+    if (this.exists) throw new ShowtellError('run/exists', { run: this.path });
+    for (const folder of ['checkpoints', 'evaluations', 'generations', 'logs', 'processes'])
+      mkdirSync(this.at(folder), { recursive: true });
+    writeWhole(this.at('job.json'), job);
+    writeWhole(this.at('run.json'), identity);
+  }
+
+  /**
+   * Takes the job a run resumes with, if it is the same where it must be.
+   *
+   * @throws ShowtellError `run/other-job`, `run/other-data`, `run/steps-shrunk`
+   */
+  resumeWith(job: Job, identity: Pick<RunIdentity, 'jobSha256' | 'datasetDigest'>): void {
+    const begun = this.identity();
+    const before = this.job();
+    if (begun.jobSha256 !== identity.jobSha256) {
+      const differences = numericDifferences(before, job);
+      if (differences.length === 0) differences.push('model.encoder.weights: the file has other content');
+      throw new ShowtellError('run/other-job', { run: this.path, differences });
+    }
+    if (begun.datasetDigest !== identity.datasetDigest)
+      throw new ShowtellError('run/other-data', { run: this.path, directory: job.data.directory ?? '' });
+    for (const phase of ['decoderOnly', 'joint'] as const) {
+      const [was, now] = [before.phases[phase].steps, job.phases[phase].steps];
+      if (now < was) throw new ShowtellError('run/steps-shrunk', { field: `phases.${phase}.steps`, was, now });
+    }
+    writeWhole(this.at('job.json'), job);
+  }
+
+  /** The coordinator at work on this host, if there is one. */
+  liveCoordinator(): CoordinatorProcess | undefined {
+    const found = readJson<CoordinatorProcess>(this.at('processes', 'coordinator.json'));
+    return found !== undefined && found.host === hostname() && isSameProcess(found) ? found : undefined;
+  }
+
+  /** Announces this process as the coordinator, until the result is disposed of. */
+  announceCoordinator(facts: Omit<CoordinatorProcess, 'role' | keyof ProcessIdentity>): Disposable {
+    const file = this.at('processes', 'coordinator.json');
+    writeWhole(file, { role: 'coordinator', ...ownIdentity(), ...facts } satisfies CoordinatorProcess);
+    return { [Symbol.dispose]: () => rmSync(file, { force: true }) };
+  }
+
+  /**
+   * Claims the next generation, the token by which everything older is refused.
+   *
+   * @throws ShowtellError `run/already-running` when a coordinator of this host is at work.
+   */
+  claimGeneration(): Generation {
+    const live = this.liveCoordinator();
+    if (live !== undefined && live.pid !== process.pid)
+      throw new ShowtellError('run/already-running', { run: this.path, pid: live.pid });
+    for (let number = this.newestGeneration() + 1; ; number++) {
+      try {
+        writeFileSync(this.at('generations', String(number)), `${JSON.stringify(ownIdentity())}\n`, { flag: 'wx' });
+        return new Generation(this, number);
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+      }
+    }
+  }
+
+  newestGeneration(): number {
+    return Math.max(0, ...readdirSync(this.at('generations')).map(Number).filter(Number.isSafeInteger));
+  }
+}
+
+/** A claimed generation. */
+export class Generation {
+  constructor(
+    private readonly folder: RunFolder,
+    readonly number: number,
+  ) {}
+
+  /** @throws ShowtellError `run/superseded` when a newer generation has been claimed. */
+  assertCurrent(): void {
+    const newest = this.folder.newestGeneration();
+    if (newest !== this.number)
+      throw new ShowtellError('run/superseded', { run: this.folder.path, own: this.number, newest });
+  }
+}
