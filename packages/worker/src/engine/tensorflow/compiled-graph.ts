@@ -1,0 +1,202 @@
+import { mkdtempSync, rmSync, closeSync, mkdirSync, openSync, writevSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Tensorflow } from './addon.js';
+import {
+  DataType,
+  placeholder,
+  constant,
+  outputsOf,
+  typeOf,
+  type Graph,
+  type GraphNode,
+  type Output,
+} from './graph.js';
+import { encodeSavedModel } from './saved-model.js';
+
+/** What goes into a graph and comes out of it. */
+export type Values = Float32Array | Int32Array;
+
+export interface CompileOptions {
+  /**
+   * Fetches whose values are written into buffers that the caller gives at each run, instead of new arrays: for
+   * gradients, which are large and go to shared memory anyway.
+   */
+  readonly written?: readonly string[];
+}
+
+/**
+ * A graph as one session call. TensorFlow plans memory, fuses and schedules the whole of it; nothing of a run passes
+ * through JavaScript but the calls that hand over feeds and fetches.
+ *
+ * Feeds on memory aligned to 64 bytes are not copied. Written fetches aren't either: the graph ends with operations that
+ * copy each of them into a feed's own memory (`InplaceUpdate` aliases its input), which takes a fifth of the time of
+ * fetching them.
+ */
+export class CompiledGraph {
+  readonly #tensorflow: Tensorflow;
+  readonly #model: number;
+  readonly #feeds: readonly { readonly key: string; readonly name: string; readonly node: GraphNode }[];
+  readonly #written: readonly { readonly key: string; readonly name: string; readonly node: GraphNode }[];
+  readonly #returned: readonly { readonly key: string; readonly name: string }[];
+
+  /** @throws Error from TensorFlow when it refuses the graph */
+  constructor(tensorflow: Tensorflow, graph: Graph, options: CompileOptions = {}) {
+    const { graph: closed, targets } = writeInPlace(graph, options.written ?? []);
+    this.#tensorflow = tensorflow;
+    this.#model = loadGraph(tensorflow, closed);
+    const named = ([key, node]: [string, GraphNode]) => ({ key, name: `${node.name}:0`, node });
+    this.#feeds = [...graph.feeds].map(named);
+    this.#written = [...targets].map(named);
+    this.#returned = [...closed.fetches].map(([key, { node, index }]) => ({ key, name: `${node.name}:${index}` }));
+  }
+
+  /**
+   * @param inputs every feed's values
+   * @param into where written fetches go; memory that begins at a multiple of 64 bytes
+   * @returns the other fetches, in arrays of their own
+   */
+  run(
+    inputs: Readonly<Record<string, Values>>,
+    into: Readonly<Record<string, Float32Array>> = {},
+  ): Record<string, Values> {
+    const { binding } = this.#tensorflow;
+    const feeds = [
+      ...this.#feeds.map((feed) => ({ ...feed, values: given(inputs, feed.key) })),
+      ...this.#written.map((feed) => ({ ...feed, values: aligned(this.#tensorflow, given(into, feed.key), feed.key) })),
+    ];
+    const ids: number[] = [];
+    try {
+      for (const { node, values } of feeds) {
+        const { shape, dtype } = typeOf({ node, index: 0 });
+        ids.push(binding.createTensor([...shape], dtype, values));
+      }
+      const outputs = binding.runSavedModel(
+        this.#model,
+        ids,
+        feeds.map((feed) => feed.name).join(),
+        this.#returned.map((fetch) => fetch.name).join(),
+      );
+      ids.push(...outputs.map((output) => output.id));
+      return Object.fromEntries(
+        this.#returned.map(({ key }, i) => [key, binding.tensorDataSync(outputs[i]?.id ?? -1) as Values]),
+      );
+    } finally {
+      for (const id of ids) binding.deleteTensor(id);
+    }
+  }
+
+  close(): void {
+    this.#tensorflow.binding.deleteSavedModel(this.#model);
+  }
+}
+
+function given<T>(values: Readonly<Record<string, T>>, key: string): T {
+  const value = values[key];
+  if (value === undefined) throw new RangeError(`no values for ${key}`);
+  return value;
+}
+
+/**
+ * Replaces the fetches to be written by a chain that ends in the others: a feed for the buffer, an update of its only
+ * row, and an edge from each update to what is still fetched.
+ */
+function writeInPlace(
+  graph: Graph,
+  written: readonly string[],
+): { readonly graph: Graph; readonly targets: ReadonlyMap<string, GraphNode> } {
+  if (written.length === 0) return { graph, targets: new Map() };
+  const nodes = [...graph.nodes];
+  const add = (node: GraphNode): Output => {
+    nodes.push(node);
+    return { node, index: 0 };
+  };
+  const row = add(constant('write/row', { shape: [1], dtype: DataType.int32 }, Int32Array.of(0)));
+  const fetches = new Map(graph.fetches);
+  const targets = new Map<string, GraphNode>();
+  const updates = written.map((key) => {
+    const source = graph.fetches.get(key);
+    if (source === undefined) throw new RangeError(`${key} is not fetched`);
+    fetches.delete(key);
+    const dtype = typeOf(source).dtype;
+    const flat = [1, typeOf(source).shape.reduce((product, size) => product * size, 1)];
+    const target = placeholder(`write/into/${key}`, { shape: flat, dtype });
+    nodes.push(target);
+    targets.set(key, target);
+    const shape = add(constant(`write/shape/${key}`, { shape: [2], dtype: DataType.int32 }, Int32Array.from(flat)));
+    const T = ['T', { type: 'type', value: dtype }] as const;
+    const flattened = add({
+      name: `write/flat/${key}`,
+      op: 'Reshape',
+      inputs: [source, shape],
+      attributes: new Map([T, ['Tshape', { type: 'type', value: DataType.int32 }]]),
+      outputs: [{ shape: flat, dtype }],
+    });
+    return add({
+      name: `write/${key}`,
+      op: 'InplaceUpdate',
+      inputs: [{ node: target, index: 0 }, row, flattened],
+      attributes: new Map([T]),
+      outputs: [{ shape: flat, dtype }],
+    }).node;
+  });
+  for (const [key, output] of fetches) {
+    const type = typeOf(output);
+    const after: GraphNode = {
+      name: `fetch/${key}`,
+      op: 'Identity',
+      inputs: [output],
+      controls: updates,
+      attributes: new Map([['T', { type: 'type', value: type.dtype }]]),
+      outputs: [type],
+    };
+    nodes.push(after);
+    fetches.set(key, outputsOf(after)[0] ?? output);
+  }
+  if (fetches.size === 0) throw new RangeError('a graph that writes must fetch something besides');
+  return { graph: { nodes, feeds: graph.feeds, fetches }, targets };
+}
+
+function loadGraph({ binding }: Tensorflow, graph: Graph): number {
+  const folder = mkdtempSync(join(tmpdir(), 'showtell-graph-'));
+  try {
+    mkdirSync(join(folder, 'variables'));
+    const file = openSync(join(folder, 'saved_model.pb'), 'w');
+    try {
+      const chunks = encodeSavedModel(graph);
+      for (let i = 0; i < chunks.length; i += 512) writevSync(file, chunks.slice(i, i + 512));
+    } finally {
+      closeSync(file);
+    }
+    return binding.loadSavedModel(folder, 'serve');
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+/** Memory by whether TensorFlow computes on it in place; found out once each, by writing to it. */
+const inPlace = new WeakMap<object, boolean>();
+
+/** @throws RangeError when TensorFlow would write to a copy of the memory */
+function aligned(tensorflow: Tensorflow, values: Float32Array, key: string): Float32Array {
+  let known = inPlace.get(values.buffer);
+  if (known === undefined) {
+    known = writesInPlace(tensorflow, values);
+    inPlace.set(values.buffer, known);
+  }
+  if (!known || values.byteOffset % 64 !== 0)
+    throw new RangeError(`the memory for ${key} is not aligned to 64 bytes: take it from allocateShared`);
+  return values;
+}
+
+function writesInPlace({ binding }: Tensorflow, values: Float32Array): boolean {
+  const probe = new Float32Array(values.buffer, 0, 1);
+  const before = probe[0] as number;
+  const id = binding.createTensor([1], DataType.float, probe);
+  const mark = before === 1 ? 2 : 1;
+  probe[0] = mark;
+  const [seen] = binding.tensorDataSync(id);
+  probe[0] = before;
+  binding.deleteTensor(id);
+  return seen === mark;
+}
