@@ -66,7 +66,7 @@ export class Dispatcher {
       const lane: Lane = this.horizon === step ? 'now' : 'ahead';
       for (const { index, records, seed } of this.options.plan.units(this.horizon)) {
         const id = this.identify(this.horizon, index, false);
-        await this.offer(lane, { id, work: { $case: 'training', training: { records: [...records], seed } } });
+        await this.offer(lane, { id, work: { $case: 'training', value: { records: [...records], seed } } });
       }
     }
   }

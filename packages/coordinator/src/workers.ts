@@ -78,7 +78,7 @@ export class Workers {
   /** Tells everyone, and whoever joins later, which parameters are current. */
   announce(version: Version): void {
     this.version = version;
-    this.broadcast({ message: { $case: 'version', version } });
+    this.broadcast({ message: { $case: 'version', value: version } });
   }
 
   pause(paused: boolean): void {
@@ -102,7 +102,7 @@ export class Workers {
     let member: Member | null = null;
     session.on('data', ({ message }: SessionRequest) => {
       if (message === undefined) return;
-      if (message.$case === 'hello') member ??= this.admit(session, message.hello);
+      if (message.$case === 'hello') member ??= this.admit(session, message.value);
       else if (member !== null) this.receive(member, message);
     });
     const over = (): void => {
@@ -121,7 +121,7 @@ export class Workers {
   private admit(session: Session, hello: Hello): Member | null {
     const refusal = this.refusal(hello);
     if (refusal !== null) {
-      session.write({ message: { $case: 'refusal', refusal } });
+      session.write({ message: { $case: 'refusal', value: refusal } });
       session.end();
       return null;
     }
@@ -135,10 +135,10 @@ export class Workers {
     const joined = { id, pid, host, engine, joinedAt: Date.now(), leases: new Map<string, UnitId>() };
     const member: Member = { ...joined, report: null, session, dismissed: false };
     this.members.set(id, member);
-    session.write({ message: { $case: 'welcome', welcome: this.welcome } });
-    if (this.version !== null) session.write({ message: { $case: 'version', version: this.version } });
+    session.write({ message: { $case: 'welcome', value: this.welcome } });
+    if (this.version !== null) session.write({ message: { $case: 'version', value: this.version } });
     if (this.paused)
-      session.write({ message: { $case: 'command', command: { kind: Command_Kind.KIND_PAUSE, reason: '' } } });
+      session.write({ message: { $case: 'command', value: { kind: Command_Kind.KIND_PAUSE, reason: '' } } });
     this.events.joined(member);
     return member;
   }
@@ -168,28 +168,28 @@ export class Workers {
       case 'hello':
         return;
       case 'leaseTaken': {
-        const { unit } = message.leaseTaken;
+        const { unit } = message.value;
         if (unit === undefined) return;
         member.leases.set(offerKey(unit), unit);
         this.events.leaseTaken(member, unit);
         return;
       }
       case 'leaseReturned': {
-        const { unit, reason } = message.leaseReturned;
+        const { unit, reason } = message.value;
         if (unit === undefined) return;
         member.leases.delete(offerKey(unit));
         this.events.leaseReturned(member, unit, reason);
         return;
       }
       case 'unitFailure': {
-        const { unit } = message.unitFailure;
+        const { unit } = message.value;
         if (unit === undefined) return;
         member.leases.delete(offerKey(unit));
-        this.events.unitFailed(member, { ...message.unitFailure, unit });
+        this.events.unitFailed(member, { ...message.value, unit });
         return;
       }
       case 'report':
-        member.report = message.report;
+        member.report = message.value;
         return;
       default:
         message satisfies never;
@@ -208,7 +208,7 @@ export class Workers {
   }
 
   private command(kind: Command_Kind, reason: string): void {
-    this.broadcast({ message: { $case: 'command', command: { kind, reason } } });
+    this.broadcast({ message: { $case: 'command', value: { kind, reason } } });
   }
 
   private broadcast(response: SessionResponse): void {

@@ -331,6 +331,35 @@ export const errorTable = {
     () =>
       'Look at those records with "showtell data inspect"; exclude bad ones and begin a new run, or give workers more memory.',
   ),
+  'data/split-empty': entry<{ directory: string; split: string }>(
+    65,
+    (f) => `The data in ${f.directory} have no ${f.split} records.`,
+    () =>
+      'Build them anew so that every split has some; "showtell data build-coco --help" tells how pictures are split.',
+  ),
+  // a worker
+  'input/picture-undecodable': entry<{ where: string; detail: string }>(
+    65,
+    (f) => `${f.where} does not decode: ${f.detail}.`,
+    () => 'Give a sound JPEG; "showtell data index" finds such records in shards and excludes them by name.',
+  ),
+  'worker/refused': entry<{ code: string; text: string }>(
+    78,
+    (f) => `The coordinator does not take this worker (${f.code}): ${f.text}`,
+    () => 'Start the worker with the same showtell, job and data as the run.',
+  ),
+  'worker/canary-refused': entry<{ graph: string; got: string; expected: string; engine: string }>(
+    78,
+    (f) =>
+      `This worker's numbers are not the run's: its canary for ${f.graph} on ${f.engine} has hash ${f.got.slice(0, 12)}, the run's is ${f.expected.slice(0, 12)}.`,
+    () =>
+      'Run it on a machine with the same instruction sets and engine as the first worker, or begin a new run here: kernels differ by processor, and a run promises the same bits on every worker.',
+  ),
+  'worker/no-coordinator': entry<{ where: string; seconds: number }>(
+    69,
+    (f) => `No coordinator answered at ${f.where} within ${f.seconds} s.`,
+    () => 'Start the run with "showtell train", or wait longer for it with --wait.',
+  ),
 } as const satisfies Record<string, ErrorEntry<never>>;
 
 export type ErrorCode = keyof typeof errorTable;
