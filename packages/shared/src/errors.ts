@@ -360,6 +360,22 @@ export const errorTable = {
     (f) => `No coordinator answered at ${f.where} within ${f.seconds} s.`,
     () => 'Start the run with "showtell train", or wait longer for it with --wait.',
   ),
+  // the laptop cluster
+  'nats/not-starting': entry<{ binary: string; port: number; log: string }>(
+    69,
+    (f) => `nats-server (${f.binary}) did not start on port ${f.port}:\n${f.log}`,
+    () => '"showtell doctor" says whether it is the right version; "showtell engine setup" installs one.',
+  ),
+  'worker/hopeless': entry<{ worker: string; code: number; log: string }>(
+    69,
+    (f) => `${f.worker} cannot work for this run and ended with exit code ${f.code}.`,
+    (f) => `Its reason stands at the end of ${f.log}.`,
+  ),
+  'worker/dies-at-start': entry<{ worker: string; how: string; log: string }>(
+    69,
+    (f) => `Workers end soon after their start, again and again; last ${f.worker}: ${f.how}.`,
+    (f) => `The reason stands at the end of ${f.log}; "showtell doctor" checks the machine.`,
+  ),
 } as const satisfies Record<string, ErrorEntry<never>>;
 
 export type ErrorCode = keyof typeof errorTable;
