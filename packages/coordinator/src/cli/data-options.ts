@@ -1,0 +1,36 @@
+import { availableParallelism } from 'node:os';
+import { InvalidArgumentError, Option } from 'commander';
+import type { SplitRule } from '../data/split-pictures.js';
+
+/** An option's value as an integer of at least `low`. */
+export function integerFrom(low: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (!Number.isSafeInteger(value) || value < low)
+      throw new InvalidArgumentError(`It must be an integer from ${low}.`);
+    return value;
+  };
+}
+
+export function threadsOption(): Option {
+  return new Option('--threads <n>', 'pictures worked on at once')
+    .argParser(integerFrom(1))
+    .default(availableParallelism());
+}
+
+export function shardsOption(split: 'train' | 'val' | 'test', usual: number): Option {
+  const text = `TFRecord files of ${split} (default: ${usual}, or fewer with at least 256 records each)`;
+  return new Option(`--${split}-shards <n>`, text).argParser(integerFrom(1));
+}
+
+/** "auto", "reuse", or three shares that add up to 1. */
+export function parseSplit(text: string): SplitRule {
+  if (text === 'auto' || text === 'reuse') return { kind: text };
+  const shares = text.split(',').map(Number);
+  const [train = NaN, val = NaN, test = NaN] = shares;
+  const sum = train + val + test;
+  if (shares.length !== 3 || shares.some((share) => !(share >= 0)) || Math.abs(sum - 1) > 1e-6) {
+    throw new InvalidArgumentError('It must be auto, reuse, or shares of train, val and test such as 0.8,0.1,0.1.');
+  }
+  return { kind: 'shares', train, val, test };
+}

@@ -1,0 +1,38 @@
+import { readFile } from 'node:fs/promises';
+import sharp from 'sharp';
+
+/** A picture's bytes as they go into a record, or why they can't. */
+export type CheckedPicture = { readonly jpeg: Uint8Array } | { readonly fault: string };
+
+/**
+ * Reads a picture and decodes it whole, as im2txt does before it writes one: a JPEG in RGB or grey passes as it is.
+ * With `convert`, any picture that decodes is encoded anew as an RGB JPEG of quality 95 instead of being refused.
+ * `decode: false` only looks at the header, for a picture that was decoded before.
+ */
+export async function checkPicture(file: string, convert: boolean, decode = true): Promise<CheckedPicture> {
+  let bytes: Buffer;
+  try {
+    bytes = await readFile(file);
+  } catch (error) {
+    return { fault: `it cannot be read (${describe(error)})` };
+  }
+  try {
+    const image = sharp(bytes, { failOn: 'error' });
+    const { format, space, channels } = await image.metadata();
+    const usable = format === 'jpeg' && channels <= 3 && space !== 'cmyk';
+    if (usable) {
+      if (decode) await image.raw().toBuffer();
+      return { jpeg: bytes };
+    }
+    if (!convert) return { fault: `it is ${format} in ${space}` };
+    const rgb = sharp(bytes, { failOn: 'error' }).flatten({ background: '#fff' }).toColourspace('srgb');
+    return { jpeg: await rgb.jpeg({ quality: 95, chromaSubsampling: '4:4:4' }).toBuffer() };
+  } catch (error) {
+    return { fault: describe(error) };
+  }
+}
+
+function describe(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error);
+  return text.split('\n')[0]?.trim() ?? text;
+}
