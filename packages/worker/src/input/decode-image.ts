@@ -1,5 +1,4 @@
 import { constants } from 'node:os';
-import type { TFEOpAttr, TFJSBinding } from '@tensorflow/tfjs-node-gpu/dist/tfjs_binding.js';
 import { ShowtellError } from '@showtell/shared/errors.js';
 import { engineFolder } from '../engine/tensorflow/engine-folder.js';
 import type { Picture } from './picture.js';
@@ -31,28 +30,25 @@ export function openImageDecoder(kind: 'cpu' | 'cuda'): ImageDecoder {
     const command = `npx showtell engine setup${kind === 'cuda' ? ' --engine cuda' : ''}`;
     throw new ShowtellError('engine/not-set-up', { folder: addonFolder, command }, { cause });
   }
-  const binding = holder.exports as TFJSBinding;
+  const binding = holder.exports as DecodingBinding;
   const decodeAttributes = jpegAttributes(binding);
   const serializeAttributes = [{ name: 'T', type: binding.TF_ATTR_TYPE, value: binding.TF_UINT8 }];
 
   const decode = (jpeg: Uint8Array, where: string): Picture => {
     const tensors: number[] = [];
-    const run = (name: string, attributes: TFEOpAttr[], input: number) => {
+    const run = (name: string, attributes: readonly Attribute[], input: number) => {
       const [output] = binding.executeOp(name, attributes, [input], 1);
       if (output === undefined) throw new RangeError(`${name} gave nothing`);
       tensors.push(output.id);
       return output;
     };
     try {
-      // tfjs's declaration has no tensor of bytes, the addon does.
       const contents = binding.createTensor([], binding.TF_STRING, [jpeg]);
       tensors.push(contents);
       const pixels = run('DecodeJpeg', decodeAttributes, contents);
       // The addon reads no uint8 tensors; widening to int32 takes three times as long as going through the bytes of a
       // TensorProto, whose last field is the content.
-      const [proto] = binding.tensorDataSync(
-        run('SerializeTensor', serializeAttributes, pixels.id).id,
-      ) as unknown as Uint8Array[];
+      const [proto] = binding.tensorDataSync(run('SerializeTensor', serializeAttributes, pixels.id).id);
       const [height = 0, width = 0] = pixels.shape;
       if (proto === undefined || height * width === 0) throw new RangeError('it has no pixels');
       return { width, height, rgb: proto.subarray(proto.length - height * width * 3) };
@@ -65,7 +61,34 @@ export function openImageDecoder(kind: 'cpu' | 'cuda'): ImageDecoder {
   return { decode };
 }
 
-function jpegAttributes(binding: TFJSBinding): TFEOpAttr[] {
+interface Attribute {
+  readonly name: string;
+  readonly type: number;
+  readonly value: string | number | boolean;
+}
+
+/** What is used of the addon, as it is: tfjs's own declaration knows no tensors of bytes. */
+interface DecodingBinding {
+  createTensor(shape: readonly number[], dtype: number, values: readonly Uint8Array[]): number;
+  executeOp(
+    name: string,
+    attributes: readonly Attribute[],
+    inputs: readonly number[],
+    outputs: number,
+  ): { readonly id: number; readonly shape: readonly number[] }[];
+  /** Of a tensor of strings: the bytes of each. */
+  tensorDataSync(tensor: number): Uint8Array[];
+  deleteTensor(tensor: number): void;
+  readonly TF_STRING: number;
+  readonly TF_UINT8: number;
+  readonly TF_ATTR_INT: number;
+  readonly TF_ATTR_BOOL: number;
+  readonly TF_ATTR_FLOAT: number;
+  readonly TF_ATTR_STRING: number;
+  readonly TF_ATTR_TYPE: number;
+}
+
+function jpegAttributes(binding: DecodingBinding): Attribute[] {
   return [
     { name: 'channels', type: binding.TF_ATTR_INT, value: 3 },
     { name: 'ratio', type: binding.TF_ATTR_INT, value: 1 },
