@@ -1,0 +1,107 @@
+import { readFile } from 'node:fs/promises';
+import { ShowtellError } from '@showtell/shared/errors.js';
+import { z } from 'zod';
+import type { ScoredCaption } from './scores/bleu.js';
+import { tokenizeCaption } from './scores/tokenize.js';
+
+/** COCO's ids are numbers; other sets in its format use file names. */
+const imageId = z.union([z.int(), z.string().min(1)]);
+type ImageId = z.infer<typeof imageId>;
+
+const annotationsSchema = z.object({
+  images: z.array(z.object({ id: imageId })),
+  annotations: z.array(z.object({ image_id: imageId, caption: z.string() })),
+});
+const resultsSchema = z.array(z.object({ image_id: imageId, caption: z.string() }));
+
+export interface ResultsToScore {
+  /** COCO's caption annotations: `{images: [{id}], annotations: [{image_id, caption}]}`. */
+  readonly annotations: string;
+  /** COCO's caption results: `[{image_id, caption}]`, one an image. */
+  readonly results: string;
+  /** Score the images there are results for, and don't ask for the others. */
+  readonly partial?: boolean;
+}
+
+/**
+ * Reads captions and their references, tokenised, in the order of the annotations' images. As in coco-caption, every
+ * result must be for an image of the annotations; beyond it, no image may have two results or, unless `partial`, none.
+ * An image without references is passed over, for there is nothing to score it by.
+ * @throws ShowtellError `file/missing`, `captions/unreadable`, `captions/duplicate-result`, `captions/unknown-image`,
+ * `captions/missing-result`
+ */
+export async function readResults({ annotations, results, partial = false }: ResultsToScore): Promise<ScoredCaption[]> {
+  const truth = await readJson(annotations, 'The annotation file', annotationsSchema);
+  const references = new Map<ImageId, string[]>();
+  for (const { id } of truth.images) {
+    if (references.has(id))
+      throw unreadable(annotations, 'The annotation file', `image ${id} stands twice in its images`);
+    references.set(id, []);
+  }
+  for (const { image_id, caption } of truth.annotations) {
+    const captions = references.get(image_id);
+    if (captions === undefined) {
+      throw unreadable(
+        annotations,
+        'The annotation file',
+        `a caption is for image ${image_id}, which is not in its images`,
+      );
+    }
+    captions.push(caption);
+  }
+
+  const candidates = new Map<ImageId, string>();
+  for (const { image_id, caption } of await readJson(results, 'The results file', resultsSchema)) {
+    if (candidates.has(image_id))
+      throw new ShowtellError('captions/duplicate-result', { file: results, imageId: image_id });
+    candidates.set(image_id, caption);
+  }
+  const described = [...references].filter(([, captions]) => captions.length > 0);
+  const known = new Set(described.map(([id]) => id));
+  const unknown = [...candidates.keys()].filter((id) => !known.has(id));
+  const missing = [...known].filter((id) => !candidates.has(id));
+  const where = { file: results, annotations };
+  if (unknown[0] !== undefined) {
+    throw new ShowtellError('captions/unknown-image', { ...where, imageId: unknown[0], count: unknown.length });
+  }
+  if (missing[0] !== undefined && !partial) {
+    throw new ShowtellError('captions/missing-result', { ...where, imageId: missing[0], count: missing.length });
+  }
+  if (candidates.size === 0) throw unreadable(results, 'The results file', 'it holds no captions');
+
+  return described.flatMap(([id, captions]) => {
+    const candidate = candidates.get(id);
+    if (candidate === undefined) return [];
+    return [{ candidate: tokenizeCaption(candidate), references: captions.map(tokenizeCaption) }];
+  });
+}
+
+async function readJson<T>(file: string, what: string, schema: z.ZodType<T>): Promise<T> {
+  let text: string;
+  try {
+    text = await readFile(file, 'utf8');
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT')
+      throw new ShowtellError('file/missing', { file, what }, { cause });
+    throw unreadable(file, what, (cause as Error).message, cause);
+  }
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch (cause) {
+    throw unreadable(file, what, `it is no JSON (${(cause as Error).message})`, cause);
+  }
+  const parsed = schema.safeParse(json);
+  if (parsed.success) return parsed.data;
+  const [issue] = parsed.error.issues;
+  const place = issue?.path.map((key) => (typeof key === 'number' ? `[${key}]` : `.${String(key)}`)).join('') ?? '';
+  throw unreadable(
+    file,
+    what,
+    `at ${place === '' ? 'the top' : place.replace(/^\./u, '')}: ${issue?.message ?? 'wrong'}`,
+  );
+}
+
+function unreadable(file: string, what: string, reason: string, cause?: unknown): ShowtellError {
+  return new ShowtellError('captions/unreadable', { file, what, reason }, { cause });
+}
