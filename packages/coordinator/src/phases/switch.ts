@@ -98,7 +98,7 @@ export function isDecisionStep(job: Job, state: PhaseState): boolean {
   if (state.step % job.evaluation.everySteps === 0) return true;
   return state.phase === 'decoder-only'
     ? state.step === job.phases.decoderOnly.steps
-    : state.step === (state.switchedAt ?? 0) + job.phases.joint.steps || state.step === state.switchedAt;
+    : state.step === (state.switchedAt ?? 0) + job.phases.joint.steps;
 }
 
 /** Steps the run has in all, as far as is known now: a plateau may end the first phase sooner. */

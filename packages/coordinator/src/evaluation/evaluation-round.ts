@@ -1,0 +1,63 @@
+import {
+  Verdict,
+  type PushEvaluationRequest,
+  type PushEvaluationResponse,
+  type RecordEvaluation,
+} from '@showtell/shared/generated/showtell/v1/parameters.js';
+import type { Dispatcher } from '../dispatcher.js';
+import type { Evaluation, EvaluationResult } from './evaluation.js';
+
+interface Round {
+  readonly step: number;
+  readonly lineage: number;
+  readonly results: (readonly RecordEvaluation[] | undefined)[];
+  missing: number;
+  readonly done: (results: (readonly RecordEvaluation[])[]) => void;
+}
+
+/** Sends a version's evaluation through the queue and gathers what comes back, the first result of each unit. */
+export class EvaluationRound {
+  private round: Round | null = null;
+
+  constructor(
+    private readonly evaluation: Evaluation,
+    private readonly dispatcher: Dispatcher,
+    private readonly generation: number,
+  ) {}
+
+  async evaluate(step: number, lineage: number): Promise<EvaluationResult> {
+    const work = this.evaluation.work();
+    const results = await new Promise<(readonly RecordEvaluation[])[]>((done, failed) => {
+      this.round = { step, lineage, results: work.map(() => undefined), missing: work.length, done };
+      this.dispatcher.evaluate(step, work).catch(failed);
+    });
+    this.round = null;
+    return this.evaluation.score(results);
+  }
+
+  /** The handler of `ParameterService.PushEvaluation`. */
+  push({ unit, version, records }: PushEvaluationRequest): PushEvaluationResponse {
+    const { round } = this;
+    const isCurrent =
+      round !== null &&
+      unit?.generation === this.generation &&
+      unit.lineage === round.lineage &&
+      unit.step === round.step &&
+      version?.step === round.step;
+    if (!isCurrent) return { verdict: Verdict.VERDICT_STALE, detail: 'no such evaluation is under way' };
+    if (unit.index >= round.results.length || records.length !== this.evaluation.recordsIn(unit.index))
+      return { verdict: Verdict.VERDICT_INVALID, detail: `unit ${unit.index} does not have ${records.length} records` };
+    if (round.results[unit.index] !== undefined) return { verdict: Verdict.VERDICT_DUPLICATE, detail: '' };
+    const bad = records.findIndex((record) => !Number.isFinite(record.lossSum));
+    if (bad !== -1)
+      return {
+        verdict: Verdict.VERDICT_INVALID,
+        detail: `the loss of record ${bad} of unit ${unit.index} is not finite`,
+      };
+    round.results[unit.index] = records;
+    round.missing--;
+    this.dispatcher.settle(unit);
+    if (round.missing === 0) round.done(round.results.map((result) => result ?? []));
+    return { verdict: Verdict.VERDICT_ACCEPTED, detail: '' };
+  }
+}
