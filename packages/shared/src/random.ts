@@ -1,12 +1,11 @@
 import { createHash } from 'node:crypto';
+import { exactLog } from './exact-math.js';
 
 /** Φ(−2): the share of a normal distribution below two standard deviations, which a truncated one leaves out. */
 const BELOW_TWO_SIGMA = 0.022750131948179207;
 
 const TWO_TO_MINUS_24 = 1 / 0x1000000;
 const TWO_TO_MINUS_32 = 1 / 0x100000000;
-const LN_2 = 0.6931471805599453;
-const SQRT_HALF = 0.7071067811865476;
 
 /**
  * A seeded stream of numbers: Doty-Humphrey's sfc32 (128 bits of state, one of them a counter, so no cycle is shorter
@@ -200,25 +199,4 @@ function farTail(r: number): number {
       r +
       1)
   );
-}
-
-/**
- * The natural logarithm of 0 < x ≤ 1, to about 1e-15 relative, from exactly rounded operations only: V8's own may
- * change its last bit between versions. x = m · 2^e with m in [√½, √2), log m = 2 artanh((m − 1)/(m + 1)).
- */
-export function exactLog(x: number): number {
-  let m = x;
-  let e = 0;
-  while (m < SQRT_HALF) {
-    m *= 2;
-    e -= 1;
-  }
-  const s = (m - 1) / (m + 1);
-  const z = s * s;
-  const series =
-    ((((((((z / 19 + 1 / 17) * z + 1 / 15) * z + 1 / 13) * z + 1 / 11) * z + 1 / 9) * z + 1 / 7) * z + 1 / 5) * z +
-      1 / 3) *
-      z +
-    1;
-  return e * LN_2 + 2 * s * series;
 }
