@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type { PhaseName } from '@showtell/shared/job/phases.js';
 import { learningRate } from '@showtell/shared/job/learning-rate.js';
 import type { Job } from '@showtell/shared/job/job.js';
@@ -6,7 +7,7 @@ import type { Dispatcher } from './dispatcher.js';
 import type { EvaluationResult, EvaluationScores } from './evaluation/evaluation.js';
 import type { EvaluationRound } from './evaluation/evaluation-round.js';
 import type { Journal } from './journal.js';
-import type { ParameterServer, StepOutcome } from './parameter-server/parameter-server.js';
+import type { ParameterServer, StepResult } from './parameter-server/parameter-server.js';
 import { decide, isDecisionStep, totalSteps, type PhaseState } from './phases/switch.js';
 import type { StepAccount } from './step-account.js';
 
@@ -26,7 +27,7 @@ export type RunEvent =
       readonly totalSteps: number;
       readonly phase: PhaseName;
       readonly learningRate: number;
-      readonly outcome: StepOutcome;
+      readonly result: StepResult;
       /** From the version before to this one. */
       readonly seconds: number;
     }
@@ -40,6 +41,7 @@ export type RunEvent =
   | { readonly type: 'switch'; readonly step: number; readonly reason: string }
   | { readonly type: 'rollback'; readonly step: number; readonly toStep: number; readonly reason: string }
   | { readonly type: 'checkpoint'; readonly step: number; readonly path: string }
+  | { readonly type: 'save-failed'; readonly step: number; readonly error: Error }
   | {
       readonly type: 'finished';
       readonly step: number;
@@ -51,11 +53,27 @@ export type RunEvent =
 
 export type RunOutcome = 'complete' | 'guard-unmet' | 'rolled-back';
 
-/** What a person, or the end of the process's time, asks of a run; looked at between steps. */
+/** Why a run ends before its job does. */
+export type Interruption = { readonly type: 'stop' } | { readonly type: 'fail'; readonly error: Error };
+
+/** What a person, or a part of the cluster that cannot go on, asks of a run. */
 export interface RunControl {
-  readonly stopRequested: boolean;
+  /** The first reason to end, once there is one. */
+  readonly interruption: Interruption | null;
+  readonly interrupted: Promise<Interruption>;
   /** Resolves when the run is not paused, at once as a rule. */
   untilResumed(): Promise<void>;
+}
+
+/** How long a step that is being computed may still take after a stop was asked for. */
+const lastStepMs = 5_000;
+
+/** What `work` gives, or null when the run was interrupted and `work` did not end within `graceMs` after that. */
+async function unlessInterrupted<T>(work: Promise<T>, control: RunControl, graceMs: number): Promise<T | null> {
+  // Whoever leaves it behind must not be told of its end as of an unhandled failure.
+  work.catch(() => undefined);
+  const given = control.interrupted.then((interruption) => delay(interruption.type === 'stop' ? graceMs : 0, null));
+  return Promise.race([work, given]);
 }
 
 export interface RunParts {
@@ -82,22 +100,27 @@ export interface RunParts {
 export async function* run(parts: RunParts, from: RunState): AsyncGenerator<RunEvent> {
   const { job, journal, server, dispatcher, checkpoints, control, account } = parts;
   let state = from;
-  let saving: Promise<RunEvent> | null = null;
+  let saving: Promise<void> = Promise.resolve();
   const saved: RunEvent[] = [];
 
-  const save = (pinned = false): Promise<RunEvent> => {
+  /** Saves the current version; the promise is the background's, whose failure is an event and stops nothing. */
+  const save = (pinned = false): Promise<void> => {
     const { step } = state;
-    saving = parts.save(state, pinned).then((path): RunEvent => ({ type: 'checkpoint', step, path }));
-    // Whoever awaits it learns of a failure; until then it must not count as unhandled.
-    saving.then(
-      (event) => saved.push(event),
-      () => undefined,
-    );
-    return saving;
+    const done = parts.save(state, pinned).then((path) => void saved.push({ type: 'checkpoint', step, path }));
+    saving = done.catch((error: unknown) => void saved.push({ type: 'save-failed', step, error: error as Error }));
+    return done;
   };
-  const settleSaving = async function* (): AsyncGenerator<RunEvent> {
+  const stop = async function* (interruption: Interruption): AsyncGenerator<RunEvent> {
     await saving;
+    // A step that ended after it was given up has made another version; resuming computes it again.
+    const isCurrent = server.version.id?.step === state.step;
+    if (isCurrent && !checkpoints.has(state.step))
+      await save().catch((error: unknown) => {
+        if (interruption.type === 'stop') throw error;
+      });
     yield* saved.splice(0);
+    if (interruption.type === 'fail') throw interruption.error;
+    yield { type: 'stopped', step: state.step };
   };
 
   const finish = (outcome: RunOutcome, reason: string): RunEvent => {
@@ -111,24 +134,27 @@ export async function* run(parts: RunParts, from: RunState): AsyncGenerator<RunE
     const { step } = state;
     if (state.rolledBack !== null && step >= state.rolledBack.toStep) {
       await save(true);
-      yield* settleSaving();
+      yield* saved.splice(0);
       yield finish('rolled-back', state.rolledBack.reason);
       return;
     }
     if (state.rolledBack === null && isDecisionStep(job, state)) {
-      const result = await evaluate(parts, state);
+      const result = await unlessInterrupted(evaluate(parts, state), control, 0);
+      if (result === null) return yield* stop(control.interruption ?? { type: 'stop' });
       yield { type: 'evaluation', step, phase: state.phase, ...result };
       const decision = decide(job, state, history(journal, state), parts.unigramLossPerWord);
       switch (decision.type) {
         case 'stay':
+          server.setPhase(state.phase);
           break;
         case 'switch':
           // The joint phase may come back to this very version, so it is on disk before anything is risked.
           await save(true);
-          yield* settleSaving();
+          yield* saved.splice(0);
           if (!journal.of('switch').some((entry) => entry.step === step && entry.lineage === state.lineage))
             journal.append({ type: 'switch', step, lineage: state.lineage, reason: decision.reason });
           state = { ...state, phase: 'joint', switchedAt: step };
+          server.setPhase('joint');
           yield { type: 'switch', step, reason: decision.reason };
           break;
         case 'roll-back': {
@@ -145,7 +171,7 @@ export async function* run(parts: RunParts, from: RunState): AsyncGenerator<RunE
         case 'finish': {
           const outcome = decision.type === 'finish' ? 'complete' : 'guard-unmet';
           await save();
-          yield* settleSaving();
+          yield* saved.splice(0);
           yield finish(outcome, decision.reason);
           return;
         }
@@ -155,25 +181,26 @@ export async function* run(parts: RunParts, from: RunState): AsyncGenerator<RunE
     }
     if (step > from.step && step !== state.switchedAt && step % job.checkpoints.everySteps === 0) {
       // One at a time: a disk slower than the interval holds the next save up, never a step's arithmetic.
-      yield* settleSaving();
-      void save();
+      await saving;
+      void save().catch(() => undefined);
     }
     yield* saved.splice(0);
-    if (control.stopRequested) {
-      await saving;
-      if (!checkpoints.has(step)) await save();
-      yield* settleSaving();
-      yield { type: 'stopped', step };
-      return;
-    }
-    await control.untilResumed();
+    if (control.interruption !== null) return yield* stop(control.interruption);
+    await Promise.race([control.untilResumed(), control.interrupted]);
 
     const began = performance.now();
-    await dispatcher.advance(step, totalSteps(job, state));
+    const end = state.rolledBack?.toStep ?? totalSteps(job, state);
     const rate = learningRate(job, state.phase, step - (state.switchedAt ?? 0));
-    const outcome = await server.step({ step, phase: state.phase, learningRate: rate });
+    const next: RunState = { ...state, step: step + 1 };
+    // Until a decision has been taken, nobody may train on the version it is about.
+    const nextPhase = isDecisionStep(job, next) ? null : state.phase;
+    const taken = dispatcher
+      .advance(step, end)
+      .then(() => server.step({ step, phase: state.phase, learningRate: rate, nextPhase }));
+    const result = await unlessInterrupted(taken, control, lastStepMs);
+    if (result === null) return yield* stop(control.interruption ?? { type: 'stop' });
     const seconds = (performance.now() - began) / 1000;
-    const { loss, gradientNorm, accepted } = outcome;
+    const { loss, gradientNorm, accepted } = result;
     account.add({
       step,
       generation: parts.generation,
@@ -183,16 +210,16 @@ export async function* run(parts: RunParts, from: RunState): AsyncGenerator<RunE
       gradientNorm,
       learningRate: rate,
       seconds,
-      units: accepted,
+      units: accepted.map(({ index, worker, attempt, examples }) => ({ index, worker, attempt, examples })),
     });
-    state = { ...state, step: step + 1 };
+    state = next;
     yield {
       type: 'step',
       step: step + 1,
-      totalSteps: totalSteps(job, state),
+      totalSteps: end,
       phase: state.phase,
       learningRate: rate,
-      outcome,
+      result,
       seconds,
     };
   }

@@ -401,6 +401,11 @@ export const errorTable = {
     },
     () => "Give a file with TF-Slim's variable names for the job's model.encoder.name and depthMultiplier.",
   ),
+  'run/not-answering': entry<{ run: string; detail: string }>(
+    69,
+    (f) => `The coordinator of run ${f.run} does not answer: ${f.detail}.`,
+    () => 'Look at logs/coordinator.log in its folder.',
+  ),
 } as const satisfies Record<string, ErrorEntry<never>>;
 
 export type ErrorCode = keyof typeof errorTable;

@@ -1,0 +1,55 @@
+import type { Interruption, RunControl } from './run.js';
+
+/** The switchboard of one run: signals, commands and faults on one side, the run's loop on the other. */
+export class Control implements RunControl {
+  readonly interrupted: Promise<Interruption>;
+  private reason: Interruption | null = null;
+  private interrupt: (interruption: Interruption) => void = () => undefined;
+  private resumed: Promise<void> = Promise.resolve();
+  private release: (() => void) | null = null;
+
+  constructor(private readonly onPause: (paused: boolean) => void = () => undefined) {
+    this.interrupted = new Promise((resolve) => (this.interrupt = resolve));
+  }
+
+  get interruption(): Interruption | null {
+    return this.reason;
+  }
+
+  get isPaused(): boolean {
+    return this.release !== null;
+  }
+
+  /** Ends the run after the step at hand, with a checkpoint. */
+  stop(): void {
+    this.end({ type: 'stop' });
+  }
+
+  /** Ends the run because it cannot go on. The first reason counts. */
+  fail(error: Error): void {
+    this.end({ type: 'fail', error });
+  }
+
+  pause(): void {
+    if (this.release !== null) return;
+    this.resumed = new Promise((resolve) => (this.release = resolve));
+    this.onPause(true);
+  }
+
+  resume(): void {
+    if (this.release === null) return;
+    this.release();
+    this.release = null;
+    this.onPause(false);
+  }
+
+  untilResumed(): Promise<void> {
+    return this.resumed;
+  }
+
+  private end(interruption: Interruption): void {
+    if (this.reason !== null) return;
+    this.reason = interruption;
+    this.interrupt(interruption);
+  }
+}
