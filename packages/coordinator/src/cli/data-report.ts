@@ -25,7 +25,21 @@ export function summary(directory: string, manifest: DatasetManifest): object {
   return { directory, digest, vocabulary, splits, skipped: skipped.length };
 }
 
-function describe(manifest: DatasetManifest): string {
+/** A line for each picture, caption and record that the set does without. */
+export function leftOut(manifest: DatasetManifest): string[] {
+  const skipped = manifest.skipped.map(
+    ({ imageId, file, reason }) => `  left out: image ${imageId} ${file}: ${reason}`,
+  );
+  const excluded = SPLIT_NAMES.flatMap((name) =>
+    manifest.splits[name].excluded.map(
+      ({ shard, record, reason }) => `  excluded: record ${record} of shard ${shard} of ${name}: ${reason}`,
+    ),
+  );
+  return [...skipped, ...excluded];
+}
+
+/** A data folder in one line. */
+export function describe(manifest: DatasetManifest): string {
   const parts = SPLIT_NAMES.map((name) => {
     const { records, images, shards } = manifest.splits[name];
     return `${name} ${records} captions of ${images} pictures in ${shards.length} shard${shards.length === 1 ? '' : 's'}`;

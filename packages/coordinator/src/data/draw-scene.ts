@@ -5,12 +5,15 @@ import { COLORS, COLUMNS, ROWS, type Background, type Scene, type Shape, type Si
 /** Samples a pixel's side is cut into at the edges of things. */
 const SAMPLES = 4;
 
-/** Centres of the cells, so far inside that a central crop of 7/8 leaves every thing whole. */
-const CENTRES = [0.26, 0.5, 0.74];
+/** Centres of the cells, so far inside that a central crop of 7/8, as im2txt's, leaves every thing whole. */
+const CENTRES = [0.27, 0.5, 0.73];
 const JITTER = 0.02;
 
-/** Half the extent of a thing, as a share of the picture's side. */
-const RADII: Readonly<Record<Size, readonly [number, number]>> = { small: [0.065, 0.08], large: [0.135, 0.16] };
+/** Half the extent of a thing that is alone, as a share of the picture's side. */
+const RADII: Readonly<Record<Size, readonly [number, number]>> = { small: [0.095, 0.11], large: [0.165, 0.185] };
+
+/** Of several things each is so much smaller, which keeps neighbours apart. */
+const AMONG_OTHERS = 0.6;
 
 interface PlacedThing {
   readonly shape: Shape;
@@ -27,6 +30,7 @@ interface PlacedThing {
  */
 export async function drawScene(scene: Scene, side: number, random: Random): Promise<Buffer> {
   const pixels = paintBackground(scene.background, side, random);
+  const alone = scene.things.length === 1 && scene.things[0]?.cells.length === 1;
   for (const thing of scene.things) {
     for (const cell of thing.cells) {
       const [low, high] = RADII[thing.size];
@@ -36,7 +40,7 @@ export async function drawScene(scene: Scene, side: number, random: Random): Pro
         color: [shade(red, random), shade(green, random), shade(blue, random)],
         x: side * ((CENTRES[COLUMNS.indexOf(cell.column)] ?? 0.5) + random.uniform(-JITTER, JITTER)),
         y: side * ((CENTRES[ROWS.indexOf(cell.row)] ?? 0.5) + random.uniform(-JITTER, JITTER)),
-        radius: side * random.uniform(low, high),
+        radius: side * random.uniform(low, high) * (alone ? 1 : AMONG_OTHERS),
       });
     }
   }

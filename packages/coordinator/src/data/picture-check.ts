@@ -17,18 +17,29 @@ export async function checkPicture(file: string, convert: boolean, decode = true
     return { fault: `it cannot be read (${describe(error)})` };
   }
   try {
-    const image = sharp(bytes, { failOn: 'error' });
-    const { format, space, channels } = await image.metadata();
-    const usable = format === 'jpeg' && channels <= 3 && space !== 'cmyk';
-    if (usable) {
-      if (decode) await image.raw().toBuffer();
-      return { jpeg: bytes };
+    const { format, space } = await sharp(bytes).metadata();
+    if (format === 'jpeg' && space !== 'cmyk') {
+      const fault = decode ? await decodeFault(bytes) : null;
+      return fault === null ? { jpeg: bytes } : { fault };
     }
     if (!convert) return { fault: `it is ${format} in ${space}` };
     const rgb = sharp(bytes, { failOn: 'error' }).flatten({ background: '#fff' }).toColourspace('srgb');
     return { jpeg: await rgb.jpeg({ quality: 95, chromaSubsampling: '4:4:4' }).toBuffer() };
   } catch (error) {
     return { fault: describe(error) };
+  }
+}
+
+/** Why the bytes of a record's picture don't decode to an RGB or grey JPEG, or null. */
+export async function decodeFault(jpeg: Uint8Array): Promise<string | null> {
+  try {
+    const image = sharp(jpeg, { failOn: 'error' });
+    const { format, space } = await image.metadata();
+    if (format !== 'jpeg' || space === 'cmyk') return `it is ${format} in ${space}`;
+    await image.raw().toBuffer();
+    return null;
+  } catch (error) {
+    return describe(error);
   }
 }
 

@@ -30,7 +30,7 @@ const LIST_FEATURE = 1;
 
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 
-/** The SequenceExample's bytes; maps in key order, as protobuf's deterministic serialization has them. */
+/** The SequenceExample's bytes; maps in the order that Python protobuf's deterministic serialization gives them. */
 export function encodeCaptionExample(example: CaptionExample): Uint8Array {
   const { imageId, jpeg, words, ids } = example;
   const writer = new BinaryWriter();
@@ -40,17 +40,17 @@ export function encodeCaptionExample(example: CaptionExample): Uint8Array {
   writer.join();
   writer.tag(FEATURE_LISTS, WireType.LengthDelimited).fork();
   const encoder = new TextEncoder();
-  writeEntry(writer, 'image/caption', () => {
-    for (const word of words) {
-      writer.tag(LIST_FEATURE, WireType.LengthDelimited).fork();
-      writeBytesFeature(writer, encoder.encode(word));
-      writer.join();
-    }
-  });
   writeEntry(writer, 'image/caption_ids', () => {
     for (const id of ids) {
       writer.tag(LIST_FEATURE, WireType.LengthDelimited).fork();
       writeInt64Feature(writer, id);
+      writer.join();
+    }
+  });
+  writeEntry(writer, 'image/caption', () => {
+    for (const word of words) {
+      writer.tag(LIST_FEATURE, WireType.LengthDelimited).fork();
+      writeBytesFeature(writer, encoder.encode(word));
       writer.join();
     }
   });
