@@ -102,7 +102,7 @@ export type TrainingPhase = TrainingBatch['phase'];
 /** Where a gradient goes, in the layout of the parameters; views over shared memory. */
 export interface GradientBuffers {
   readonly decoder: Float32Array;
-  /** `[B · T, E]`: the gradient of each input word's embedding, in the order of `inputs`; a word may occur twice. */
+  /** `[B · T, E]`: gradients of the embeddings of the result's `words`, a row each; what lies behind them is undefined. */
   readonly embeddingRows: Float32Array;
   /** Joint phase only. */
   readonly encoder?: Float32Array;
@@ -114,6 +114,8 @@ export interface StepResult {
   /** Sum over the words that count. */
   readonly lossSum: number;
   readonly tokens: number;
+  /** Rows of `seq_embedding/map` that the batch read, ascending, each once. */
+  readonly words: Int32Array;
 }
 
 /** `[B]` each. */

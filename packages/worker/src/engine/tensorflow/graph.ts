@@ -128,10 +128,8 @@ export function outputsOf(node: GraphNode): Output[] {
   return node.outputs.map((_, index) => ({ node, index }));
 }
 
-const mergeableConstantBytes = 4096;
-
 function mergeEqual(): Rewriter {
-  const seen = new Map<string, GraphNode>();
+  const seen = new Map<string, GraphNode[]>();
   const numbers = new Map<GraphNode, number>();
   const number = (node: GraphNode): number => {
     const known = numbers.get(node) ?? numbers.size;
@@ -139,25 +137,25 @@ function mergeEqual(): Rewriter {
     return known;
   };
   return (node, emit) => {
-    const mergeable =
-      node.op !== 'Placeholder' &&
-      !node.controls?.length &&
-      (node.value === undefined || node.value.byteLength <= mergeableConstantBytes);
-    const key = mergeable
-      ? JSON.stringify([
-          node.op,
-          node.inputs.map((input) => [number(input.node), input.index]),
-          [...node.attributes].sort(([a], [b]) => (a < b ? -1 : 1)),
-          node.outputs,
-          node.value === undefined
-            ? ''
-            : Buffer.from(node.value.buffer, node.value.byteOffset, node.value.byteLength).toString('latin1'),
-        ])
-      : undefined;
-    const equal = key === undefined ? undefined : seen.get(key);
+    if (node.op === 'Placeholder' || node.controls?.length) {
+      emit(node);
+      return outputsOf(node);
+    }
+    const inputs = node.inputs.map((input) => [number(input.node), input.index]);
+    const attributes = [...node.attributes].sort(([a], [b]) => (a < b ? -1 : 1));
+    const key = JSON.stringify([node.op, inputs, attributes, node.outputs]);
+    const alike = seen.get(key) ?? [];
+    seen.set(key, alike);
+    const equal = alike.find((other) => sameBytes(node.value, other.value));
     if (equal !== undefined) return outputsOf(equal);
-    if (key !== undefined) seen.set(key, node);
+    alike.push(node);
     emit(node);
     return outputsOf(node);
   };
+}
+
+function sameBytes(a: ConstantValue | undefined, b: ConstantValue | undefined): boolean {
+  if (a === undefined || b === undefined) return a === b;
+  const bytes = (value: ConstantValue): Buffer => Buffer.from(value.buffer, value.byteOffset, value.byteLength);
+  return bytes(a).equals(bytes(b));
 }

@@ -1,5 +1,5 @@
 import type * as tfjs from '@tensorflow/tfjs';
-import type { TensorMetadata, TFEOpAttr, TFJSBinding } from '@tensorflow/tfjs-node-gpu/dist/tfjs_binding.js';
+import type { TFEOpAttr, TFJSBinding } from '@tensorflow/tfjs-node-gpu/dist/tfjs_binding.js';
 import type { Tensorflow } from './addon.js';
 import {
   constant,
@@ -11,6 +11,7 @@ import {
   type GraphNode,
   type Output,
 } from './graph.js';
+import { replaceGather } from './gather-kernel.js';
 import { infer } from './shapes.js';
 
 /** The part of tfjs-node's backend that recording stands in for; two of it are private there (4.22). */
@@ -19,6 +20,13 @@ interface RecordableBackend {
   readonly tensorMap: { get(dataId: object): StoredTensor };
   getInputTensorIds(tensors: readonly (tfjs.TensorInfo | Int64Scalar)[]): number[];
   createOutputTensor(metadata: TensorMetadata): tfjs.Tensor;
+}
+
+/** What the addon says of an operation's output. */
+interface TensorMetadata {
+  readonly id: number;
+  readonly shape: number[];
+  readonly dtype: number;
 }
 
 interface StoredTensor {
@@ -54,6 +62,7 @@ export function recordGraph<F extends Record<string, Feed>>(
   feeds: F,
   build: (inputs: FeedTensors<F>) => Readonly<Record<string, tfjs.Tensor>>,
 ): Graph {
+  replaceGather(tensorflow);
   const backend = tensorflow.backend as unknown as RecordableBackend;
   const recorder = new Recorder(backend);
   const { binding } = backend;
@@ -67,11 +76,10 @@ export function recordGraph<F extends Record<string, Feed>>(
       Object.entries(feeds).map(([name, feed]) => [name, recorder.feed(name, feed)]),
     ) as FeedTensors<F>;
     const fetched = Object.entries(build(inputs));
-    return {
-      nodes: recorder.nodes,
-      feeds: recorder.feeds,
-      fetches: new Map(fetched.map(([name, tensor]) => [name, recorder.outputOf(tensor)])),
-    };
+    const fetches = new Map(fetched.map(([name, tensor]) => [name, recorder.outputOf(tensor)]));
+    // Those that were kept outlive the scope.
+    for (const [, tensor] of fetched) tensor.dispose();
+    return { nodes: recorder.nodes, feeds: recorder.feeds, fetches };
   } finally {
     // Tensors of the recording are disposed while the binding that knows their ids is still there.
     engine.endScope();

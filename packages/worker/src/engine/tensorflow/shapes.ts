@@ -252,6 +252,15 @@ const rows = new Map<string, OpRow>(
       types: { Tparams: 0, Tindices: 1, Taxis: 2 },
     },
     InplaceUpdate: { shape: sameAs(0), types: { T: 0 } },
+    LSTMBlockCellGrad: {
+      shape: (call) => {
+        const state = call.type(1);
+        const [batch, units] = state.shape as [number, number];
+        const peephole = { shape: [units], dtype: state.dtype };
+        return [state, { shape: [batch, 4 * units], dtype: state.dtype }, peephole, peephole, peephole];
+      },
+      types: { T: 0 },
+    },
     LRN: { shape: sameAs(0), types: { T: 0 } },
     MatMul: {
       shape: (call) => {

@@ -1,0 +1,54 @@
+import { parentPort, workerData } from 'node:worker_threads';
+import { ShowtellError } from '@showtell/shared/errors.js';
+import { openEngine } from './choose-engine.js';
+import type { Engine } from './engine.js';
+import type { EngineCall, EngineReply, EngineThreadData, ThrownError } from './engine-thread.js';
+
+/** The engine's own thread: opens it, then answers one call after another. */
+const port = parentPort;
+if (port === null) throw new TypeError('engine-thread-main.js runs as a worker thread only');
+
+const reply = (message: EngineReply, transfer: ArrayBuffer[] = []): void => {
+  port.postMessage(message, transfer);
+};
+
+try {
+  const { engine: name, options } = workerData as EngineThreadData;
+  const engine = openEngine(name, options);
+  port.on('message', (call: EngineCall) => {
+    void answer(engine, call);
+  });
+  reply({ type: 'ready', name: engine.name, fingerprint: engine.fingerprint });
+} catch (error) {
+  reply({ type: 'threw', id: null, error: thrown(error) });
+}
+
+async function answer(engine: Engine, { id, call, args }: EngineCall): Promise<void> {
+  try {
+    const value = await (engine[call] as (...args: unknown[]) => Promise<unknown>)(...args);
+    reply({ type: 'returned', id, value }, ownBuffers(value));
+  } catch (error) {
+    reply({ type: 'threw', id, error: thrown(error) });
+  }
+}
+
+/** Buffers of a result's arrays, which nobody else holds: they are moved, not copied. */
+function ownBuffers(value: unknown): ArrayBuffer[] {
+  const parts = typeof value === 'object' && value !== null ? [value, ...(Object.values(value) as unknown[])] : [];
+  const buffers = parts
+    .filter((part) => ArrayBuffer.isView(part))
+    .map((view) => view.buffer)
+    .filter((buffer) => buffer instanceof ArrayBuffer);
+  return [...new Set(buffers)];
+}
+
+function thrown(error: unknown): ThrownError {
+  if (error instanceof ShowtellError) {
+    return { code: error.code, facts: error.facts, name: error.name, message: error.message };
+  }
+  if (error instanceof Error) {
+    const { name, message, stack } = error;
+    return stack === undefined ? { name, message } : { name, message, stack };
+  }
+  return { name: 'Error', message: String(error) };
+}

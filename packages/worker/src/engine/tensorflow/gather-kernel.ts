@@ -1,0 +1,33 @@
+import type { NamedAttrMap, NamedTensorInfoMap, TensorInfo } from '@tensorflow/tfjs';
+import type { TFEOpAttr } from '@tensorflow/tfjs-node-gpu/dist/tfjs_binding.js';
+import type { Tensorflow } from './addon.js';
+
+const replaced = new WeakSet<object>();
+
+/**
+ * Puts a gather in the place of tfjs-node's, which reads its indices back to check their range. TensorFlow checks it
+ * itself, and a graph that is recorded has no indices yet.
+ */
+export function replaceGather({ tf, backend }: Pick<Tensorflow, 'tf' | 'backend'>): void {
+  if (replaced.has(backend)) return;
+  replaced.add(backend);
+  const { binding } = backend;
+  const attribute = (name: string, type: number, value: number): TFEOpAttr => ({ name, type, value }) as TFEOpAttr;
+  const type = (name: string, value: number) => attribute(name, binding.TF_ATTR_TYPE, value);
+  const kernelFunc = ({ inputs, attrs }: { inputs: NamedTensorInfoMap; attrs?: NamedAttrMap }): TensorInfo => {
+    const { x, indices } = inputs as { x: TensorInfo; indices: TensorInfo };
+    const { axis, batchDims } = attrs as { axis: number; batchDims: number };
+    const axisTensor = tf.scalar(axis, 'int32');
+    const attributes = [
+      attribute('batch_dims', binding.TF_ATTR_INT, batchDims),
+      type('Tparams', backend.getDTypeInteger(x.dtype)),
+      type('Tindices', backend.getDTypeInteger(indices.dtype)),
+      type('Taxis', binding.TF_INT32),
+    ];
+    const gathered = backend.executeSingleOutput('GatherV2', attributes, [x, indices, axisTensor]);
+    axisTensor.dispose();
+    return gathered;
+  };
+  tf.unregisterKernel('GatherV2', 'tensorflow');
+  tf.registerKernel({ kernelName: 'GatherV2', backendName: 'tensorflow', kernelFunc });
+}

@@ -1,0 +1,23 @@
+import { readFileSync } from 'node:fs';
+import { arch } from 'node:os';
+
+/** Instruction sets by which TensorFlow and oneDNN choose their kernels, as Linux names them. */
+const deciding = [
+  'avx2', 'fma', 'avx512f', 'avx512bw', 'avx512_vnni', 'avx_vnni', 'avx512_bf16', 'avx512_fp16', 'amx_tile', 'amx_bf16',
+  'amx_int8', 'asimd', 'asimddp', 'bf16', 'i8mm', 'sve',
+] as const; // prettier-ignore
+
+/** Those of this machine, preceded by its architecture; the architecture alone where the system doesn't tell. */
+export function instructionSets(): string[] {
+  const flags = processorFlags();
+  return [arch(), ...deciding.filter((name) => flags.has(name))];
+}
+
+function processorFlags(): ReadonlySet<string> {
+  try {
+    const line = /^(?:flags|Features)\s*:(.*)$/m.exec(readFileSync('/proc/cpuinfo', 'utf8'))?.[1] ?? '';
+    return new Set(line.trim().split(/\s+/));
+  } catch {
+    return new Set();
+  }
+}
