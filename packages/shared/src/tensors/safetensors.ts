@@ -190,7 +190,7 @@ function isNaturals(value: unknown): value is number[] {
 export function readTensor(
   { file }: SafetensorsFile,
   entry: SafetensorsEntry,
-  into = new Float32Array(allocateShared(sizeOf(entry.shape) * 4), 0, sizeOf(entry.shape)),
+  into: Float32Array = new Float32Array(allocateShared(sizeOf(entry.shape) * 4), 0, sizeOf(entry.shape)),
 ): Float32Array {
   if (into.length !== sizeOf(entry.shape))
     throw new RangeError(`${entry.name} has ${sizeOf(entry.shape)} values, not ${into.length}`);

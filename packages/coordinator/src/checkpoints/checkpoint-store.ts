@@ -1,0 +1,243 @@
+import { once } from 'node:events';
+import { closeSync, existsSync, mkdirSync, openSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import path from 'node:path';
+import { Worker } from 'node:worker_threads';
+import { ShowtellError } from '@showtell/shared/errors.js';
+import type { NamedTensor } from '@showtell/shared/tensors/hash.js';
+import { type ParameterLayout, type Segments, tensorView } from '@showtell/shared/tensors/layout.js';
+import type { CheckpointAbout, Manifest, ManifestContent } from './manifest.js';
+import {
+  type ReadCheckpoint,
+  readCheckpoint,
+  readManifest,
+  velocitySuffix,
+  verifyCheckpoint,
+} from './read-checkpoint.js';
+import { type KeptCheckpoint, toPrune } from './retention.js';
+import type { SaveAnswer } from './save-thread.js';
+import { type CheckpointToWrite, pinFile, replacedSuffix, syncFolder, writingSuffix } from './write-checkpoint.js';
+
+export interface CheckpointStoreOptions {
+  /** Applied after each save; null keeps everything. */
+  readonly retention?: { readonly keepLast: number; readonly keepBest: boolean } | null;
+  /** Told of each checkpoint that is passed over, by its folder. */
+  readonly onDamaged?: (path: string, error: Error) => void;
+}
+
+/** What is saved: a version, which the caller holds until the promise settles, and what the run knows of it. */
+export interface CheckpointContent {
+  readonly about: CheckpointAbout;
+  readonly layout: ParameterLayout;
+  readonly parameters: Segments;
+  /** The optimizer's velocity; null for an optimizer without state. */
+  readonly optimizer: Segments | null;
+  /** Kept whatever the retention says. */
+  readonly pinned?: boolean;
+}
+
+/** A line of the list: a checkpoint whose manifest is sound; its files are checked when it is read. */
+export interface ListedCheckpoint {
+  readonly step: number;
+  readonly path: string;
+  readonly pinned: boolean;
+  /** null when the manifest itself is damaged. */
+  readonly manifest: Manifest | null;
+}
+
+const folderName = /^\d{8,}$/;
+
+/** The checkpoints of a run: a folder a step, each whole or absent. */
+export class CheckpointStore implements AsyncDisposable {
+  #thread: Worker | null = null;
+  #saving: Promise<unknown> = Promise.resolve();
+
+  private constructor(
+    readonly directory: string,
+    private readonly options: CheckpointStoreOptions,
+  ) {}
+
+  /** Opens `RUN/checkpoints` for writing: makes the folder and removes what interrupted writes left in it. */
+  static open(directory: string, options: CheckpointStoreOptions = {}): CheckpointStore {
+    mkdirSync(directory, { recursive: true });
+    removeLeftovers(directory);
+    return new CheckpointStore(directory, options);
+  }
+
+  /** Opens an existing folder for reading: what another process is writing there stays as it is. */
+  static read(directory: string, options: CheckpointStoreOptions = {}): CheckpointStore {
+    return new CheckpointStore(directory, options);
+  }
+
+  pathOf(step: number): string {
+    return path.join(this.directory, nameOf(step));
+  }
+
+  has(step: number): boolean {
+    return existsSync(this.pathOf(step));
+  }
+
+  /**
+   * Saves a version off the main thread. Saves follow one another.
+   * @returns the checkpoint's folder
+   * @throws ShowtellError `checkpoint/write-failed`; earlier checkpoints are untouched
+   */
+  async save(content: CheckpointContent): Promise<{ path: string; manifest: ManifestContent }> {
+    const saving = this.#saving.then(() => this.#save(content));
+    this.#saving = saving.catch(() => undefined);
+    return saving;
+  }
+
+  async #save(content: CheckpointContent): Promise<{ path: string; manifest: ManifestContent }> {
+    const { about, layout, parameters, optimizer } = content;
+    const folder = this.pathOf(about.step);
+    const trained = layout.entries.filter(({ segment }) => segment !== 'statistics');
+    const answer = await this.#ask({
+      directory: this.directory,
+      name: nameOf(about.step),
+      about,
+      savedAt: new Date().toISOString(),
+      parameters: namedTensors(layout.entries, parameters, ''),
+      optimizer: optimizer === null ? [] : namedTensors(trained, optimizer, velocitySuffix),
+      pinned: content.pinned ?? false,
+    });
+    if (answer.kind === 'failed')
+      throw new ShowtellError('checkpoint/write-failed', { path: folder, detail: answer.message });
+    if (this.options.retention != null) this.prune(this.options.retention);
+    return { path: folder, manifest: answer.content };
+  }
+
+  #ask(checkpoint: CheckpointToWrite): Promise<SaveAnswer> {
+    this.#thread ??= new Worker(new URL('./save-thread.js', import.meta.url), { name: 'checkpoints' });
+    const thread = this.#thread;
+    return new Promise((resolve) => {
+      const settle = (answer: SaveAnswer): void => {
+        thread.off('message', settle).off('error', failed).off('exit', ended);
+        resolve(answer);
+      };
+      const failed = (error: Error): void => {
+        this.#thread = null;
+        settle({ kind: 'failed', message: error.message });
+      };
+      const ended = (): void => failed(new Error('the saving thread ended'));
+      thread.on('message', settle).on('error', failed).on('exit', ended);
+      thread.postMessage(checkpoint);
+    });
+  }
+
+  /** In step order. */
+  list(): ListedCheckpoint[] {
+    if (!existsSync(this.directory)) return [];
+    return readdirSync(this.directory)
+      .filter((name) => folderName.test(name))
+      .sort((a, b) => Number(a) - Number(b))
+      .map((name) => {
+        const folder = path.join(this.directory, name);
+        const pinned = existsSync(path.join(folder, pinFile));
+        return { step: Number(name), path: folder, pinned, manifest: this.#soundManifest(folder) };
+      });
+  }
+
+  #soundManifest(folder: string): Manifest | null {
+    try {
+      return readManifest(folder);
+    } catch (error) {
+      if (error instanceof ShowtellError) return null;
+      throw error;
+    }
+  }
+
+  /** @throws ShowtellError `checkpoint/missing`, `checkpoint/damaged`, `parameters/state-mismatch` */
+  read(step: number, layout: ParameterLayout): Promise<ReadCheckpoint> {
+    return readCheckpoint(this.pathOf(step), layout);
+  }
+
+  /** Checks every byte. @throws ShowtellError `checkpoint/missing`, `checkpoint/damaged` */
+  verify(step: number): Promise<Manifest> {
+    return verifyCheckpoint(this.pathOf(step));
+  }
+
+  /**
+   * The newest checkpoint of at most `atMost` whose every byte is as it was written; damaged ones are passed over and
+   * reported.
+   * @returns null when there is none
+   * @throws ShowtellError `parameters/state-mismatch` when it is of another model
+   */
+  async newestSound(layout: ParameterLayout, atMost = Number.MAX_SAFE_INTEGER): Promise<ReadCheckpoint | null> {
+    for (const { step, path: folder } of this.list().reverse()) {
+      if (step > atMost) continue;
+      try {
+        return await this.read(step, layout);
+      } catch (error) {
+        if (!(error instanceof ShowtellError) || error.code === 'parameters/state-mismatch') throw error;
+        this.options.onDamaged?.(folder, error);
+      }
+    }
+    return null;
+  }
+
+  /** Keeps a checkpoint whatever the retention says. */
+  pin(step: number): void {
+    closeSync(openSync(path.join(this.pathOf(step), pinFile), 'w'));
+    syncFolder(this.pathOf(step));
+  }
+
+  /**
+   * Removes checkpoints but for the last ones, the best and those that are pinned.
+   * @returns their steps; with `dryRun` they stay
+   */
+  prune(keep: { readonly keepLast: number; readonly keepBest: boolean }, dryRun = false): number[] {
+    const kept: KeptCheckpoint[] = this.list().map(({ step, pinned, manifest }) => ({
+      step,
+      pinned,
+      bleu4: manifest?.metrics.bleu4 ?? null,
+    }));
+    const steps = toPrune(kept, keep);
+    if (!dryRun)
+      for (const step of steps) {
+        // Renamed first: a removal that is interrupted must not leave half a checkpoint under its name.
+        const aside = `${this.pathOf(step)}${writingSuffix}`;
+        renameSync(this.pathOf(step), aside);
+        rmSync(aside, { recursive: true, force: true });
+      }
+    return steps;
+  }
+
+  /** Removes the checkpoints after a step: those of a lineage that was rolled back. */
+  removeAfter(step: number): void {
+    for (const listed of this.list()) if (listed.step > step) rmSync(listed.path, { recursive: true, force: true });
+  }
+
+  /** Waits for the save under way and ends the thread. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#saving;
+    if (this.#thread === null) return;
+    const exit = once(this.#thread, 'exit');
+    this.#thread.postMessage('close');
+    await exit;
+    this.#thread = null;
+  }
+}
+
+/** 8 digits, so that folders sort as steps do. */
+function nameOf(step: number): string {
+  return String(step).padStart(8, '0');
+}
+
+function namedTensors(entries: ParameterLayout['entries'], segments: Segments, suffix: string): NamedTensor[] {
+  return entries.map((entry) => ({
+    name: `${entry.name}${suffix}`,
+    shape: entry.shape,
+    values: tensorView(segments, entry),
+  }));
+}
+
+function removeLeftovers(directory: string): void {
+  for (const name of readdirSync(directory)) {
+    const file = path.join(directory, name);
+    if (name.endsWith(writingSuffix)) rmSync(file, { recursive: true, force: true });
+    if (!name.endsWith(replacedSuffix)) continue;
+    const place = path.join(directory, name.slice(0, -replacedSuffix.length));
+    if (existsSync(place)) rmSync(file, { recursive: true, force: true });
+    else renameSync(file, place);
+  }
+}

@@ -1,0 +1,25 @@
+/** What deciding on a checkpoint needs of it. */
+export interface KeptCheckpoint {
+  readonly step: number;
+  readonly pinned: boolean;
+  /** Validation BLEU-4 of its version; null where it was not evaluated. */
+  readonly bleu4: number | null;
+}
+
+/** Steps of the checkpoints that go: all but the last, the best (among equals the later) and the pinned ones. */
+export function toPrune(
+  checkpoints: readonly KeptCheckpoint[],
+  { keepLast, keepBest }: { readonly keepLast: number; readonly keepBest: boolean },
+): number[] {
+  const byStep = [...checkpoints].sort((a, b) => a.step - b.step);
+  const last = new Set(byStep.slice(-keepLast).map(({ step }) => step));
+  const best = keepBest ? bestOf(byStep) : null;
+  return byStep.filter(({ step, pinned }) => !pinned && !last.has(step) && step !== best).map(({ step }) => step);
+}
+
+function bestOf(byStep: readonly KeptCheckpoint[]): number | null {
+  let best: KeptCheckpoint | null = null;
+  for (const checkpoint of byStep)
+    if (checkpoint.bleu4 !== null && checkpoint.bleu4 >= (best?.bleu4 ?? 0)) best = checkpoint;
+  return best?.step ?? null;
+}

@@ -1,0 +1,207 @@
+import { closeSync, constants, openSync, readSync, writeSync } from 'node:fs';
+import { fromBfloat16, toBfloat16 } from '@showtell/shared/tensors/bfloat16.js';
+import { type BodyPart, bytesOf, dtypeOf } from '@showtell/shared/tensors/gradient-body.js';
+import { blockElements, type SegmentName, segmentNames } from '@showtell/shared/tensors/layout.js';
+import { headerBytes } from '@showtell/shared/tensors/version-file.js';
+import {
+  add,
+  addDecay,
+  allFinite,
+  descend,
+  descendWithMomentum,
+  divide,
+  moveAverages,
+  sumOfSquares,
+  weigh,
+} from './block-arithmetic.js';
+import type {
+  BlockAnswer,
+  BlockJob,
+  BlockSetup,
+  LeafRows,
+  LeafSource,
+  OwnedBlock,
+  PublishJob,
+  SumJob,
+  UpdateJob,
+} from './block-jobs.js';
+
+/**
+ * The work on the blocks that one thread owns, a block at a time so that it stays in the processor's cache between
+ * reading, arithmetic and writing.
+ */
+export class BlockWork {
+  readonly #setup: BlockSetup;
+  readonly #squares: Float64Array;
+  readonly #values = new Float32Array(blockElements);
+  readonly #more = new Float32Array(blockElements);
+  readonly #narrow = new Uint16Array(blockElements);
+  readonly #rings = new Map<SegmentName, number[]>();
+
+  constructor(setup: BlockSetup) {
+    this.#setup = setup;
+    this.#squares = new Float64Array(setup.squares);
+    if (setup.rings !== null)
+      for (const segment of segmentNames)
+        this.#rings.set(
+          segment,
+          setup.rings[segment].map((file) => openSync(file, constants.O_WRONLY)),
+        );
+  }
+
+  run(job: BlockJob): BlockAnswer {
+    switch (job.kind) {
+      case 'sum':
+        return this.#sum(job);
+      case 'update':
+        return this.#update(job);
+      case 'publish':
+        return this.#publish(job);
+    }
+  }
+
+  close(): void {
+    for (const fd of [...this.#rings.values()].flat()) closeSync(fd);
+    this.#rings.clear();
+  }
+
+  #sum(job: SumJob): BlockAnswer {
+    const fd = job.leaf.kind === 'file' ? openSync(job.leaf.path, constants.O_RDONLY | constants.O_NOFOLLOW) : -1;
+    try {
+      for (const block of this.#setup.blocks) {
+        if (!job.segments.includes(block.segment)) continue;
+        if (!this.#sumBlock(job, block, fd)) return { kind: 'not-finite', tensor: block.tensor };
+      }
+    } finally {
+      if (fd >= 0) closeSync(fd);
+    }
+    return { kind: 'done' };
+  }
+
+  #sumBlock(job: SumJob, block: OwnedBlock, fd: number): boolean {
+    const { size, segment, offset } = block;
+    const values = this.#values;
+    this.#readLeaf(job.leaf, block, fd);
+    if (job.leaf.kind !== 'zero') {
+      if (!allFinite(values, size)) return false;
+      weigh(values, job.weight, size);
+    }
+    const start = (this.#setup.sumOffsets[segment] + offset) * 4;
+    for (const sibling of job.siblings) add(values, new Float32Array(sibling, start, size), size);
+    if (job.average !== null) {
+      divide(values, job.average.weight, size);
+      if (segment !== 'statistics') {
+        if (block.decays && job.average.l2 !== 0)
+          addDecay(values, new Float32Array(job.average.parameters[segment], offset * 4, size), job.average.l2, size);
+        this.#squares[block.id] = sumOfSquares(values, size);
+      }
+    }
+    new Float32Array(job.out, start, size).set(values.subarray(0, size));
+    return true;
+  }
+
+  /** Brings a block of the leaf into `#values` as float32. */
+  #readLeaf(leaf: LeafSource, block: OwnedBlock, fd: number): void {
+    const into = this.#values;
+    if (leaf.kind === 'zero') {
+      into.fill(0, 0, block.size);
+      return;
+    }
+    const part = leaf.parts.find(({ segment }) => segment === block.segment);
+    if (part !== undefined) this.#read(leaf, fd, part, block.offset, block.size, into);
+    else this.#readRows(leaf, fd, block);
+  }
+
+  /** Rows the unit did not touch are +0, as in the dense gradient. */
+  #readRows(leaf: LeafSource, fd: number, block: OwnedBlock): void {
+    const into = this.#values;
+    into.fill(0, 0, block.size);
+    if (leaf.kind === 'zero' || leaf.rows === null) return;
+    const { numbers, width } = leaf.rows;
+    const end = block.offset + block.size;
+    const first = firstAtLeast(numbers, Math.floor(block.offset / width));
+    const after = firstAtLeast(numbers, Math.ceil(end / width));
+    for (let i = first; i < after; i++) {
+      const start = (numbers[i] as number) * width;
+      const from = Math.max(start, block.offset);
+      const elements = Math.min(start + width, end) - from;
+      if (elements <= 0) continue;
+      this.#read(leaf, fd, leaf.rows, i * width + from - start, elements, into.subarray(from - block.offset));
+    }
+  }
+
+  #read(leaf: LeafSource, fd: number, part: BodyPart | LeafRows, element: number, n: number, into: Float32Array): void {
+    const size = bytesOf(part.dtype);
+    const position = part.offset + element * size;
+    const target =
+      part.dtype === 'float32'
+        ? new Uint8Array(into.buffer, into.byteOffset, n * 4)
+        : new Uint8Array(this.#narrow.buffer, 0, n * 2);
+    if (leaf.kind === 'memory') target.set(new Uint8Array(leaf.memory, position, n * size));
+    else if (leaf.kind === 'file') readWhole(fd, target, position);
+    if (part.dtype === 'bfloat16') fromBfloat16(this.#narrow.subarray(0, n), into);
+  }
+
+  #update(job: UpdateJob): BlockAnswer {
+    for (const block of this.#setup.blocks) {
+      if (!job.segments.includes(block.segment)) continue;
+      const { segment, offset, size } = block;
+      const values = this.#values;
+      values.set(new Float32Array(job.current[segment], offset * 4, size));
+      const gradient = new Float32Array(job.gradient, (this.#setup.sumOffsets[segment] + offset) * 4, size);
+      if (segment === 'statistics') {
+        moveAverages(values, gradient, job.decay, size);
+      } else if (job.momentum !== null && job.velocity !== null && job.nextVelocity !== null) {
+        const velocity = this.#more;
+        velocity.set(new Float32Array(job.velocity[segment], offset * 4, size));
+        descendWithMomentum(values, velocity, gradient, job.scale, job.rate, job.momentum, size);
+        new Float32Array(job.nextVelocity[segment], offset * 4, size).set(velocity.subarray(0, size));
+      } else {
+        descend(values, gradient, job.scale, job.rate, size);
+      }
+      new Float32Array(job.next[segment], offset * 4, size).set(values.subarray(0, size));
+      this.#writeRing(job.ring, block);
+    }
+    return { kind: 'done' };
+  }
+
+  #publish(job: PublishJob): BlockAnswer {
+    for (const block of this.#setup.blocks) {
+      if (!job.segments.includes(block.segment)) continue;
+      this.#values.set(new Float32Array(job.parameters[block.segment], block.offset * 4, block.size));
+      this.#writeRing(job.ring, block);
+    }
+    return { kind: 'done' };
+  }
+
+  /** Writes the block in `#values` to shared memory, as workers are to have it. */
+  #writeRing(ring: UpdateJob['ring'], { segment, offset, size }: OwnedBlock): void {
+    const fd = this.#rings.get(segment)?.[ring?.[segment] ?? -1];
+    if (fd === undefined) return;
+    const dtype = dtypeOf(segment, this.#setup.wire);
+    if (dtype === 'bfloat16') toBfloat16(this.#values.subarray(0, size), this.#narrow);
+    const bytes = bytesOf(dtype);
+    const from = dtype === 'float32' ? this.#values : this.#narrow;
+    writeSync(fd, new Uint8Array(from.buffer, 0, size * bytes), 0, size * bytes, headerBytes + offset * bytes);
+  }
+}
+
+/** Index of the first number that is at least `bound`. */
+function firstAtLeast(numbers: Uint32Array, bound: number): number {
+  let low = 0;
+  let high = numbers.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((numbers[middle] as number) < bound) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+function readWhole(fd: number, into: Uint8Array, position: number): void {
+  for (let done = 0; done < into.length;) {
+    const read = readSync(fd, into, done, into.length - done, position + done);
+    if (read === 0) throw new Error(`the slot ends at byte ${position + done}`);
+    done += read;
+  }
+}

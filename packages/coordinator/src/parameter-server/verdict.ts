@@ -1,0 +1,84 @@
+import type { PhaseName } from '@showtell/shared/job/phases.js';
+import { trainedSegments } from '@showtell/shared/job/phases.js';
+import type { GradientHeader } from '@showtell/shared/generated/showtell/v1/parameters.js';
+import { Phase } from '@showtell/shared/generated/showtell/v1/parameters.js';
+import { isSegmentName, type WireDtype, wireTypeOf } from '@showtell/shared/tensors/gradient-body.js';
+
+/** What the parameter server knows when a gradient is announced. */
+export interface Expected {
+  readonly run: string;
+  readonly generation: number;
+  readonly lineage: number;
+  readonly step: number;
+  /** null while a decision is due. */
+  readonly phase: PhaseName | null;
+  readonly units: number;
+  /** Most examples a unit may count. */
+  readonly unitExamples: number;
+  readonly wire: WireDtype;
+  /** Rows of the embedding. */
+  readonly embeddingRows: number;
+  /** Worker and attempt of the units counted so far, by index. */
+  readonly counted: ReadonlyMap<number, { readonly worker: string; readonly attempt: number }>;
+}
+
+export type HeaderVerdict =
+  | { readonly kind: 'wanted' }
+  /** The same worker's same attempt was counted before: it asks again because it missed the answer. */
+  | { readonly kind: 'accepted' }
+  | { readonly kind: 'duplicate' | 'stale' | 'invalid'; readonly detail: string };
+
+export function phaseOf(phase: PhaseName | null): Phase {
+  if (phase === null) return Phase.PHASE_UNSPECIFIED;
+  return phase === 'joint' ? Phase.PHASE_JOINT : Phase.PHASE_DECODER_ONLY;
+}
+
+/** Judges a gradient by its header alone; whether its values are finite is found out while they are summed. */
+export function judge(header: GradientHeader, expected: Expected): HeaderVerdict {
+  const { unit, version } = header;
+  if (unit === undefined || version === undefined) return invalid('the header names no unit or no version');
+  if (unit.run !== expected.run) return stale(`it belongs to run ${unit.run}, this is ${expected.run}`);
+  for (const [what, got, now] of [
+    ['generation', version.generation, expected.generation],
+    ['lineage', version.lineage, expected.lineage],
+    ['version', version.step, expected.step],
+  ] as const)
+    if (got !== now) return stale(`it was computed for ${what} ${got}, now is ${now}`);
+  if (unit.generation !== version.generation || unit.lineage !== version.lineage || unit.step !== version.step)
+    return stale(`the unit is of step ${unit.step}, its gradient of version ${version.step}`);
+  if (expected.phase === null || header.phase !== phaseOf(expected.phase))
+    return stale(`it was computed in another phase than ${expected.phase ?? 'the one to be decided'}`);
+  if (unit.index >= expected.units) return invalid(`unit ${unit.index} is not one of the step's ${expected.units}`);
+  const counted = expected.counted.get(unit.index);
+  if (counted !== undefined)
+    return counted.worker === header.worker && counted.attempt === unit.attempt
+      ? { kind: 'accepted' }
+      : { kind: 'duplicate', detail: `${counted.worker} was first, with attempt ${counted.attempt}` };
+  return judgeBody(header, expected, expected.phase);
+}
+
+function judgeBody(header: GradientHeader, expected: Expected, phase: PhaseName): HeaderVerdict {
+  if (header.examples > expected.unitExamples)
+    return invalid(`${header.examples} examples counted of at most ${expected.unitExamples}`);
+  if (!Number.isFinite(header.lossSum)) return invalid(`its loss is ${header.lossSum}`);
+  if (header.examples === 0) return { kind: 'wanted' };
+  if (header.wireType !== wireTypeOf(expected.wire)) return invalid(`its values are not ${expected.wire}`);
+  const rows = header.embeddingRows;
+  const named = new Set(header.segments);
+  if (named.size !== header.segments.length || !header.segments.every(isSegmentName))
+    return invalid(`its segments are ${header.segments.join(', ')}`);
+  for (const segment of trainedSegments(phase))
+    if (!named.delete(segment) && segment !== 'embedding') return invalid(`segment ${segment} is missing`);
+  if (named.size > 0) return invalid(`segment ${[...named].join(', ')} is not trained in phase ${phase}`);
+  if (header.segments.includes('embedding') && rows.length > 0)
+    return invalid('the embedding comes both whole and as rows');
+  for (let i = 0; i < rows.length; i++) {
+    const row = rows[i] ?? 0;
+    if (row >= expected.embeddingRows) return invalid(`row ${row} is beyond the embedding's ${expected.embeddingRows}`);
+    if (i > 0 && row <= (rows[i - 1] ?? 0)) return invalid(`row ${row} does not come after row ${rows[i - 1] ?? 0}`);
+  }
+  return { kind: 'wanted' };
+}
+
+const invalid = (detail: string): HeaderVerdict => ({ kind: 'invalid', detail });
+const stale = (detail: string): HeaderVerdict => ({ kind: 'stale', detail });
