@@ -8,7 +8,9 @@ export class Control implements RunControl {
   private resumed: Promise<void> = Promise.resolve();
   private release: (() => void) | null = null;
 
-  constructor(private readonly onPause: (paused: boolean) => void = () => undefined) {
+  private pauseListener: (paused: boolean) => void = () => undefined;
+
+  constructor() {
     this.interrupted = new Promise((resolve) => (this.interrupt = resolve));
   }
 
@@ -30,17 +32,22 @@ export class Control implements RunControl {
     this.end({ type: 'fail', error });
   }
 
+  /** Is told from now on when a person pauses or resumes. */
+  onPause(listener: (paused: boolean) => void): void {
+    this.pauseListener = listener;
+  }
+
   pause(): void {
     if (this.release !== null) return;
     this.resumed = new Promise((resolve) => (this.release = resolve));
-    this.onPause(true);
+    this.pauseListener(true);
   }
 
   resume(): void {
     if (this.release === null) return;
     this.release();
     this.release = null;
-    this.onPause(false);
+    this.pauseListener(false);
   }
 
   untilResumed(): Promise<void> {

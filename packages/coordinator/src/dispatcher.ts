@@ -9,11 +9,15 @@ type Offer = Unit & { id: UnitId };
 interface Outstanding {
   offer: Offer;
   /** Workers that reported they could not compute it, or died while they held it, and how. */
-  readonly failures: { worker: string; detail: string }[];
+  readonly failures: string[];
+  /** Results that the parameter server refused. */
+  readonly refusals: string[];
 }
 
 /** Distinct failures of a unit after which the fault is the unit's. */
 const failuresPerUnit = 3;
+/** A wrong gradient is recomputed once: the same numbers again are the unit's, not the worker's. */
+const refusalsPerUnit = 2;
 
 export interface DispatcherOptions {
   readonly run: string;
@@ -107,6 +111,15 @@ export class Dispatcher {
     await this.offerAgain(id, `worker ${worker.id} could not compute it: ${detail}`);
   }
 
+  /** A gradient that is not finite, or no gradient: it is computed once more, elsewhere as it comes, before it counts. */
+  async refused(id: UnitId, worker: string, detail: string): Promise<void> {
+    const held = this.outstanding.get(offerKey(id));
+    if (held === undefined) return;
+    held.refusals.push(`${worker}: ${detail}`);
+    if (held.refusals.length < refusalsPerUnit) return this.offerAgain(id, `its gradient was refused: ${detail}`);
+    this.stopFor(held, held.refusals);
+  }
+
   /** Offers every unit of the current work that no live worker holds: leases nobody reported, messages a broker lost. */
   async offerOrphans(reason: string): Promise<void> {
     for (const { offer } of [...this.outstanding.values()]) {
@@ -141,18 +154,20 @@ export class Dispatcher {
   }
 
   private async offer(lane: Lane, offer: Offer): Promise<void> {
-    this.outstanding.set(offerKey(offer.id), { offer, failures: [] });
+    this.outstanding.set(offerKey(offer.id), { offer, failures: [], refusals: [] });
     await this.options.queue.publish(lane, offer);
   }
 
   private blame(id: UnitId, worker: Worker, detail: string): void {
     const held = this.outstanding.get(offerKey(id));
     if (held === undefined) return;
-    held.failures.push({ worker: worker.id, detail });
-    if (held.failures.length < failuresPerUnit) return;
+    held.failures.push(`${worker.id}: ${detail}`);
+    if (held.failures.length >= failuresPerUnit) this.stopFor(held, held.failures);
+  }
+
+  private stopFor({ offer }: Outstanding, failures: readonly string[]): void {
+    const { id } = offer;
     const unit = `${id.evaluation ? 'evaluation ' : ''}unit ${id.index} of step ${id.step}`;
-    const failures = held.failures.map((failure) => `${failure.worker}: ${failure.detail}`);
-    const facts = { unit, failures, records: this.options.describe(held.offer) };
-    this.options.onPoison(new ShowtellError('unit/poison', facts));
+    this.options.onPoison(new ShowtellError('unit/poison', { unit, failures, records: this.options.describe(offer) }));
   }
 }

@@ -14,6 +14,8 @@ import type { StepAccount } from './step-account.js';
 /** Where a run stands between two steps. */
 export interface RunState extends PhaseState {
   readonly lineage: number;
+  /** Training examples that counted so far. */
+  readonly examples: number;
   /** After a rollback: the version the run ends with. It is recomputed where its checkpoint was damaged. */
   readonly rolledBack: { readonly toStep: number; readonly reason: string } | null;
 }
@@ -212,7 +214,7 @@ export async function* run(parts: RunParts, from: RunState): AsyncGenerator<RunE
       seconds,
       units: accepted.map(({ index, worker, attempt, examples }) => ({ index, worker, attempt, examples })),
     });
-    state = next;
+    state = { ...next, examples: state.examples + result.examples };
     yield {
       type: 'step',
       step: step + 1,

@@ -35,9 +35,10 @@ interface Member extends Worker {
 
 export interface WorkersEvents {
   joined(worker: Worker): void;
+  /** @param reason "version", "job" or "data" */
+  refused(worker: string, reason: string, text: string): void;
   /** @param died false when it left as it was told to, or after giving back all it held. */
   left(worker: Worker, died: boolean): void;
-  leaseTaken(worker: Worker, unit: UnitId): void;
   leaseReturned(worker: Worker, unit: UnitId, reason: string): void;
   unitFailed(worker: Worker, failure: UnitFailure & { unit: UnitId }): void;
 }
@@ -121,6 +122,7 @@ export class Workers {
   private admit(session: Session, hello: Hello): Member | null {
     const refusal = this.refusal(hello);
     if (refusal !== null) {
+      this.events.refused(hello.worker, refusal.code.replace('worker/other-', ''), refusal.text);
       session.write({ message: { $case: 'refusal', value: refusal } });
       session.end();
       return null;
@@ -171,7 +173,6 @@ export class Workers {
         const { unit } = message.value;
         if (unit === undefined) return;
         member.leases.set(offerKey(unit), unit);
-        this.events.leaseTaken(member, unit);
         return;
       }
       case 'leaseReturned': {

@@ -406,6 +406,12 @@ export const errorTable = {
     (f) => `The coordinator of run ${f.run} does not answer: ${f.detail}.`,
     () => 'Look at logs/coordinator.log in its folder.',
   ),
+  'data/too-many-corrupt': entry<{ count: number; limit: number; records: readonly string[] }>(
+    65,
+    (f) =>
+      `${f.count} records do not decode, ${f.limit} may be skipped (data.maxCorruptRecords):\n${f.records.map((record) => `  ${record}`).join('\n')}`,
+    () => 'Exclude them by "showtell data verify --decode" and "data index", or raise the limit in the job.',
+  ),
 } as const satisfies Record<string, ErrorEntry<never>>;
 
 export type ErrorCode = keyof typeof errorTable;

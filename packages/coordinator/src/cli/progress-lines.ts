@@ -1,4 +1,5 @@
 import type { createColors } from 'picocolors';
+import { duration } from '../duration.js';
 
 /** What a run tells of itself after a step. `null` for what is not known yet. */
 export interface ProgressRecord {
@@ -187,15 +188,4 @@ function percent(share: number): string {
 
 function workers(count: number): string {
   return `${count} ${count === 1 ? 'worker' : 'workers'}`;
-}
-
-/** `42s`, `3:07`, `2h 05m`, `4d 03h`. */
-export function duration(seconds: number): string {
-  const whole = Math.max(0, Math.round(seconds));
-  const two = (value: number): string => String(value).padStart(2, '0');
-  if (whole < 60) return `${whole}s`;
-  if (whole < 3600) return `${Math.floor(whole / 60)}:${two(whole % 60)}`;
-  const hours = Math.floor(whole / 3600);
-  if (hours < 48) return `${hours}h ${two(Math.floor((whole % 3600) / 60))}m`;
-  return `${Math.floor(hours / 24)}d ${two(hours % 24)}h`;
 }

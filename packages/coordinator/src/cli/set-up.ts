@@ -31,8 +31,16 @@ export async function ensureSetUp(
   engine: EngineName = 'cpu',
   options: EngineSetUpOptions = {},
 ): Promise<SetUp> {
-  const [nats, state] = await Promise.all([ensureNatsServer(progress), setUpEngine(engine, options)]);
-  return { nats, engine: state };
+  // An engine that cannot be had is told at once; building nats-server may take a minute longer.
+  const engineFailed = new AbortController();
+  const state = setUpEngine(engine, options).catch((error: unknown) => {
+    engineFailed.abort();
+    throw error;
+  });
+  const [built, nats] = await Promise.allSettled([state, ensureNatsServer(progress, engineFailed.signal)]);
+  if (built.status === 'rejected') throw built.reason;
+  if (nats.status === 'rejected') throw nats.reason;
+  return { nats: nats.value, engine: built.value };
 }
 
 export interface EngineSetUpOptions {

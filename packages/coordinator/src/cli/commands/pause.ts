@@ -1,0 +1,14 @@
+import type { Command } from 'commander';
+import { CommandRequest_Kind } from '@showtell/shared/generated/showtell/v1/control.js';
+import { commandRunning } from './command-running.js';
+
+export function register(program: Command): void {
+  program
+    .command('pause')
+    .description('let a run finish its step and wait')
+    .argument('<run>', "the run's folder")
+    .action(async (run: string) => {
+      const { step } = await commandRunning(run, CommandRequest_Kind.KIND_PAUSE);
+      process.stdout.write(`Paused at step ${step}.\n`);
+    });
+}

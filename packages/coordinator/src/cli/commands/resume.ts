@@ -1,0 +1,14 @@
+import type { Command } from 'commander';
+import { CommandRequest_Kind } from '@showtell/shared/generated/showtell/v1/control.js';
+import { commandRunning } from './command-running.js';
+
+export function register(program: Command): void {
+  program
+    .command('resume')
+    .description('let a paused run go on')
+    .argument('<run>', "the run's folder")
+    .action(async (run: string) => {
+      const { step } = await commandRunning(run, CommandRequest_Kind.KIND_RESUME);
+      process.stdout.write(`Training on from step ${step}.\n`);
+    });
+}

@@ -1,0 +1,161 @@
+import type { Job } from '@showtell/shared/job/job.js';
+import type { Logger } from '@showtell/shared/service/log.js';
+import type { Segments } from '@showtell/shared/tensors/layout.js';
+import type { Canaries } from './canaries.js';
+import type { CheckpointStore } from './checkpoints/checkpoint-store.js';
+import { readCheckpoint, type ReadCheckpoint } from './checkpoints/read-checkpoint.js';
+import type { Journal } from './journal.js';
+import { firstValues, type ModelParameters } from './model-parameters.js';
+import type { ParameterServer } from './parameter-server/parameter-server.js';
+import type { RunIdentity } from './run-folder.js';
+import type { RunState } from './run.js';
+
+/** What a run goes on from. */
+export interface StartingPoint {
+  readonly state: RunState;
+  readonly parameters: Segments;
+  readonly optimizer: Segments | null;
+  /** It comes from a checkpoint of this very run. */
+  readonly resumed: boolean;
+}
+
+export interface StartingOptions {
+  readonly job: Job;
+  readonly journal: Journal;
+  readonly checkpoints: CheckpointStore;
+  readonly parameters: ModelParameters;
+  /** Folder of a checkpoint of another run. */
+  readonly from: string | null;
+  readonly log: Logger;
+}
+
+/**
+ * State is (checkpoint, journal): the newest sound checkpoint of the lineage that the journal says is current, else the
+ * other run's checkpoint that this one was forked from, else the first values.
+ *
+ * @throws ShowtellError `checkpoint/missing`, `checkpoint/damaged`, `parameters/state-mismatch` of a fork's origin.
+ */
+export async function startingPoint(options: StartingOptions): Promise<StartingPoint> {
+  const { job, journal, checkpoints, parameters, from, log } = options;
+  const rollback = journal.of('rollback').at(-1);
+  if (rollback !== undefined) checkpoints.removeAfter(rollback.toStep);
+  const found = await checkpoints.newestSound(parameters.layout);
+  if (found !== null) {
+    log.info('going on from a checkpoint', { step: found.manifest.step, path: found.path });
+    return { ...contentOf(found, lineageOf(journal), rollback ?? null), resumed: true };
+  }
+  if (from !== null) {
+    const origin = await readCheckpoint(from, parameters.layout);
+    log.info('forking a run', { step: origin.manifest.step, path: origin.path });
+    const { optimizer, ...content } = contentOf(origin, 1, null);
+    return { ...content, optimizer: job.optimizer.name === 'momentum' ? optimizer : null, resumed: false };
+  }
+  const state = { step: 0, examples: 0, phase: 'decoder-only', switchedAt: null, lineage: lineageOf(journal) } as const;
+  return {
+    state: { ...state, rolledBack: rollback ?? null },
+    parameters: firstValues(job, parameters),
+    optimizer: null,
+    resumed: false,
+  };
+}
+
+/** 1, and one more for each rollback. */
+function lineageOf(journal: Journal): number {
+  return journal.of('rollback').at(-1)?.lineage ?? 1;
+}
+
+function contentOf(
+  { manifest, parameters, optimizer }: ReadCheckpoint,
+  lineage: number,
+  rolledBack: RunState['rolledBack'],
+): Omit<StartingPoint, 'resumed'> {
+  const { step, phase, switchedAt, examples } = manifest;
+  return { state: { step, phase, switchedAt, examples, lineage, rolledBack }, parameters, optimizer };
+}
+
+/** What saving and restoring need of a run. */
+export interface CheckpointContext {
+  readonly job: Job;
+  readonly identity: RunIdentity;
+  readonly generation: number;
+  readonly journal: Journal;
+  readonly checkpoints: CheckpointStore;
+  readonly parameters: ModelParameters;
+  readonly canaries: Canaries;
+  readonly server: ParameterServer;
+  readonly assertCurrent: () => void;
+}
+
+/**
+ * Saves the server's current version, which must be the state's; training may go on meanwhile.
+ *
+ * @returns the checkpoint's folder
+ * @throws ShowtellError `checkpoint/write-failed`, `run/superseded`
+ */
+export async function saveCheckpoint(context: CheckpointContext, state: RunState, pinned: boolean): Promise<string> {
+  const { job, identity, journal, checkpoints, parameters, canaries, server } = context;
+  context.assertCurrent();
+  const version = server.pin();
+  try {
+    const { step, phase, switchedAt, lineage, examples } = state;
+    if (version.step !== step) throw new Error(`version ${version.step} is current where ${step} is to be saved`);
+    const scores = journal.of('evaluation').find((entry) => entry.step === step && entry.lineage === lineage)?.scores;
+    const joint = switchedAt === null ? [] : [{ phase: 'joint' as const, fromStep: switchedAt }];
+    const { path } = await checkpoints.save({
+      about: {
+        run: identity.run,
+        step,
+        phase,
+        switchedAt,
+        phaseHistory: [{ phase: 'decoder-only', fromStep: 0 }, ...joint],
+        lineage,
+        generation: context.generation,
+        examples,
+        job,
+        jobSha256: identity.jobSha256,
+        datasetDigest: identity.datasetDigest,
+        vocabularySha256: identity.vocabularySha256,
+        canaries: Object.fromEntries(canaries.known),
+        metrics: {
+          lossPerWord: scores?.lossPerWord ?? null,
+          perplexity: scores?.perplexity ?? null,
+          bleu4: scores?.captions?.bleu[3] ?? null,
+          cider: scores?.captions?.cider ?? null,
+          colorAccuracy: scores?.captions?.colorAccuracy ?? null,
+        },
+      },
+      layout: parameters.layout,
+      parameters: version.parameters,
+      optimizer: version.optimizer,
+      pinned,
+    });
+    return path;
+  } finally {
+    version.release();
+  }
+}
+
+/**
+ * Goes back to `toStep`, decoder-only, in the lineage that begins: to its checkpoint, or where that is damaged to the
+ * newest sound one before it, from which the steps up to it are taken again.
+ */
+export async function restoreAtMost(
+  { job, journal, checkpoints, parameters, server }: CheckpointContext,
+  toStep: number,
+  lineage: number,
+): Promise<RunState> {
+  checkpoints.removeAfter(toStep);
+  const found = await checkpoints.newestSound(parameters.layout, toStep);
+  const rolledBack = journal.of('rollback').at(-1) ?? null;
+  const begin: Omit<StartingPoint, 'resumed'> =
+    found === null
+      ? {
+          state: { step: 0, examples: 0, phase: 'decoder-only', switchedAt: null, lineage, rolledBack },
+          parameters: firstValues(job, parameters),
+          optimizer: null,
+        }
+      : contentOf(found, lineage, rolledBack);
+  const state: RunState = { ...begin.state, phase: 'decoder-only', switchedAt: null };
+  await server.rewind({ ...state, parameters: begin.parameters, optimizer: begin.optimizer });
+  return state;
+}

@@ -1,0 +1,37 @@
+import { CheckpointStore } from './checkpoints/checkpoint-store.js';
+import { Journal } from './journal.js';
+import { totalSteps } from './phases/switch.js';
+import type { RunFolder } from './run-folder.js';
+import type { RunStatus } from './status.js';
+
+/** What a run's folder says of it while nobody trains it. */
+export function statusOfStopped(folder: RunFolder): RunStatus {
+  const { run } = folder.identity();
+  const entries = Journal.read(folder.at('journal.jsonl'));
+  const newest = CheckpointStore.read(folder.at('checkpoints'))
+    .list()
+    .findLast((checkpoint) => checkpoint.manifest !== null);
+  const manifest = newest?.manifest ?? null;
+  const evaluation = entries.findLast((entry) => entry.type === 'evaluation');
+  const isFinished = entries.at(-1)?.type === 'finished';
+  const state = {
+    step: manifest?.step ?? 0,
+    phase: manifest?.phase ?? 'decoder-only',
+    switchedAt: manifest?.switchedAt ?? null,
+  } as const;
+  return {
+    run,
+    state: isFinished ? 'finished' : 'not running',
+    generation: folder.newestGeneration(),
+    lineage: manifest?.lineage ?? 1,
+    ...state,
+    totalSteps: totalSteps(folder.job(), state),
+    loss: null,
+    learningRate: null,
+    imagesPerSecond: null,
+    etaSeconds: null,
+    evaluation: evaluation === undefined ? null : { step: evaluation.step, scores: evaluation.scores },
+    checkpointStep: manifest?.step ?? null,
+    workers: [],
+  };
+}
