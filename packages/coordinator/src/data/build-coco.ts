@@ -1,5 +1,6 @@
 import type { DatasetManifest } from '@showtell/shared/data/manifest.js';
-import { loadPictures, type SkippedPicture } from './coco.js';
+import { ShowtellError } from '@showtell/shared/errors.js';
+import { loadPictures, type CaptionedPicture, type SkippedPicture } from './coco.js';
 import { splitPictures, type SplitRule } from './split-pictures.js';
 import { writeDataset, type BuildOptions } from './write-dataset.js';
 
@@ -24,6 +25,7 @@ export async function buildCoco(options: BuildCocoOptions): Promise<DatasetManif
     options.valAnnotations === null
       ? null
       : await loadPictures(options.valAnnotations, options.valImages ?? options.images, skipped);
+  if (val !== null) refuseSharedIds(train, val, options.valAnnotations ?? '');
   const { splits, rule } = splitPictures(train, val, options.split, options.seed);
   if (rule.kind === 'reuse' && options.split.kind === 'auto') {
     options.progress.note(
@@ -37,4 +39,15 @@ export async function buildCoco(options: BuildCocoOptions): Promise<DatasetManif
     splits,
     skipped: skipped ?? [],
   });
+}
+
+/** COCO's ids are unique over its files; records know a picture by its id alone. */
+function refuseSharedIds(train: readonly CaptionedPicture[], val: readonly CaptionedPicture[], file: string): void {
+  const known = new Map(train.map((picture) => [picture.imageId, picture.file]));
+  for (const picture of val) {
+    const other = known.get(picture.imageId);
+    if (other === undefined || other === picture.file) continue;
+    const detail = `its image id ${picture.imageId} is ${picture.file}, but in the other file it is ${other}`;
+    throw new ShowtellError('data/annotations-unreadable', { file, detail });
+  }
 }
