@@ -412,6 +412,22 @@ export const errorTable = {
       `${f.count} records do not decode, ${f.limit} may be skipped (data.maxCorruptRecords):\n${f.records.map((record) => `  ${record}`).join('\n')}`,
     () => 'Exclude them by "showtell data verify --decode" and "data index", or raise the limit in the job.',
   ),
+  'job/vocabulary-too-small': entry<{ directory: string; words: number; rows: number }>(
+    78,
+    (f) =>
+      `The data in ${f.directory} have ${f.words} words, the model's tables only ${f.rows} rows (model.decoder.vocabulary).`,
+    (f) => `Set model.decoder.vocabulary to at least ${f.words}, or build the data with a greater --min-word-count.`,
+  ),
+  'job/none': entry<Record<string, never>>(
+    64,
+    () => 'No job was named.',
+    () => 'Give a job file, --preset demo or im2txt, or --resume with the folder of a run.',
+  ),
+  'job/no-data': entry<Record<string, never>>(
+    64,
+    () => 'The job names no data folder.',
+    () => 'Add --data DIR, or data.directory to the job file; "showtell data --help" tells how to make one.',
+  ),
 } as const satisfies Record<string, ErrorEntry<never>>;
 
 export type ErrorCode = keyof typeof errorTable;

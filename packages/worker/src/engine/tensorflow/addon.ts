@@ -100,9 +100,9 @@ function checkEnvironmentReaches(wanted: Record<string, string>): void {
   if (unlike.length > 0) throw new ShowtellError('engine/environment-too-late', { variables: unlike.join(', ') });
 }
 
-/** tfjs-node 4.22 calls two functions that Node 23 took out of `util`. */
+/** tfjs-node 4.22 calls two functions of `util` that Node 22 warns of and Node 23 took out. */
 function restoreUtil(): void {
-  const old = require('node:util') as Record<string, unknown>;
-  old['isNullOrUndefined'] ??= (value: unknown) => value === null || value === undefined;
-  old['isArray'] ??= (value: unknown) => Array.isArray(value);
+  const util = require('node:util') as Record<string, unknown>;
+  util['isNullOrUndefined'] = (value: unknown) => value === null || value === undefined;
+  util['isArray'] = Array.isArray;
 }

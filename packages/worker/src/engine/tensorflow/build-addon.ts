@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, readFile, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -10,7 +10,7 @@ import { withFileLock } from '@showtell/shared/set-up/folder-lock.js';
 import { listGpus } from '@showtell/shared/set-up/gpus.js';
 import { installHint } from '@showtell/shared/set-up/install-hint.js';
 import type { Progress } from '@showtell/shared/set-up/progress.js';
-import { downloadWheel, unpackWheel } from '@showtell/shared/set-up/wheel.js';
+import { downloadWheel, missingPython, unpackWheel } from '@showtell/shared/set-up/wheel.js';
 import { engineFolder, tfjsNodeFolder, type EngineFolder } from './engine-folder.js';
 import { engineWheels, tensorflowVersion, type EngineKind, type EngineWheels } from './wheels.js';
 
@@ -69,8 +69,9 @@ async function buildMissing(
   progress: Progress,
 ): Promise<boolean> {
   if (await isComplete(folder)) return false;
-  const compiler = await findCompiler();
-  if (!(await isWhole(folder.runtime))) {
+  const runtimeThere = await isWhole(folder.runtime);
+  const compiler = await findCompiler(runtimeThere);
+  if (!runtimeThere) {
     const downloads = join(cacheFolder(), 'downloads');
     const files: string[] = [];
     for (const wheel of [wheels.tensorflow, ...wheels.libraries]) {
@@ -88,12 +89,14 @@ export async function isComplete(folder: EngineFolder): Promise<boolean> {
   return (await isWhole(folder.runtime)) && (await isWhole(folder.addonFolder));
 }
 
-/** The path of g++, or of another C++ compiler that is asked for by `CXX`. Throws `setup/no-compiler`. */
-export async function findCompiler(): Promise<string> {
+/** The path of a C++ compiler. Throws `setup/no-compiler`, which names all that is to be installed at once. */
+async function findCompiler(runtimeThere: boolean): Promise<string> {
   const asked = process.env['CXX'];
   const compiler = await findOnPath(...(asked === undefined || asked === '' ? [] : [asked]), 'g++', 'c++', 'clang++');
-  if (compiler === undefined) throw new ShowtellError('setup/no-compiler', { install: installHint('compiler') });
-  return compiler;
+  if (compiler !== undefined) return compiler;
+  const python = runtimeThere ? undefined : await missingPython();
+  const install = installHint(python === undefined ? ['compiler'] : ['compiler', python]);
+  throw new ShowtellError('setup/no-compiler', { install });
 }
 
 async function unpackRuntime(folder: EngineFolder, wheelFiles: readonly string[], progress: Progress): Promise<void> {
@@ -150,8 +153,9 @@ async function smokeTest(addon: string, gpuNeeded: boolean): Promise<void> {
 
 /** Fills a folder beside `folder`, notes every file's size in it, and renames it to `folder`. */
 async function publish(folder: string, fill: (beside: string) => Promise<void>): Promise<void> {
-  await mkdir(dirname(folder), { recursive: true });
-  const beside = await mkdtemp(`${folder}.part-`);
+  const beside = `${folder}.part`;
+  await rm(beside, { recursive: true, force: true });
+  await mkdir(beside, { recursive: true });
   try {
     await fill(beside);
     await writeFile(join(beside, sizesFile), JSON.stringify(await sizes(beside)));
