@@ -1,5 +1,6 @@
 import { createProgress, type ProgressRecord } from '@showtell/coordinator/cli/progress.js';
-import { duration, plainLine, progressLines } from '@showtell/coordinator/cli/progress-lines.js';
+import { plainLine, progressLines } from '@showtell/coordinator/cli/progress-lines.js';
+import { duration } from '@showtell/coordinator/duration.js';
 import fc from 'fast-check';
 import pc from 'picocolors';
 import { describe, expect, it } from 'vitest';
