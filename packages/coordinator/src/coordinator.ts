@@ -25,6 +25,7 @@ import type { Control } from './control.js';
 import { Dispatcher } from './dispatcher.js';
 import { EvaluationRound } from './evaluation/evaluation-round.js';
 import { Evaluation } from './evaluation/evaluation.js';
+import { imagesFrom, saveEvaluation } from './evaluation/samples.js';
 import { Journal } from './journal.js';
 import { openCoordinatorMetrics } from './metrics.js';
 import { modelParameters } from './model-parameters.js';
@@ -329,6 +330,11 @@ export async function* coordinate(options: CoordinatorOptions, control: Control)
     for await (const event of run(parts, state)) {
       observe(event, metrics, log);
       board.follow(event);
+      if (event.type === 'evaluation' && event.images !== null) {
+        const { step, phase, scores, images } = event;
+        const version = { step, phase, lineage: parts.server.version.id?.lineage ?? 1 };
+        await saveEvaluation(folder.at('evaluations'), version, { scores, images }, imagesFrom(dataset.split('val')));
+      }
       if (event.type === 'finished') completed = true;
       yield event;
     }

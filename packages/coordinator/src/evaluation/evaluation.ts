@@ -6,7 +6,7 @@ import { ShowtellError } from '@showtell/shared/errors.js';
 import type { RecordEvaluation } from '@showtell/shared/generated/showtell/v1/parameters.js';
 import { EvaluationKind, type Unit } from '@showtell/shared/generated/showtell/v1/unit.js';
 import type { Job } from '@showtell/shared/job/job.js';
-import { exactLog } from '@showtell/shared/random.js';
+import { exactLog } from '@showtell/shared/exact-math.js';
 import { roundScore, type ScoredCaption } from './scores/bleu.js';
 import { captionScores } from './scores/caption-scores.js';
 import { colorAccuracy } from './scores/colors.js';
@@ -213,7 +213,7 @@ async function readTrainingCaptions(dataset: Dataset): Promise<ReadonlySet<strin
 }
 
 /** Entropy of the training captions' words: the loss of a model that knows nothing but how common each word is. */
-async function unigramLoss(dataset: Dataset): Promise<number> {
+export async function unigramLoss(dataset: Dataset): Promise<number> {
   const text = await readFile(join(dataset.directory, dataset.manifest.vocabulary.file), 'utf8');
   const counts: number[] = [];
   for (const line of text.trimEnd().split('\n')) {

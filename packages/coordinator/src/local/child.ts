@@ -10,14 +10,13 @@ import { openSync, closeSync } from 'node:fs';
 export function startChild(
   command: string,
   args: readonly string[],
-  options: { readonly logFile: string; readonly env?: NodeJS.ProcessEnv },
+  options: { readonly logFile: string },
 ): ChildProcess {
   const log = openSync(options.logFile, 'a');
   try {
     return spawn(command, args, {
       stdio: ['pipe', log, log],
       detached: true,
-      env: { ...process.env, ...options.env },
     });
   } finally {
     closeSync(log);

@@ -14,8 +14,6 @@ const hopeless = [64, 65, 78];
 export interface WorkerProcessesOptions {
   readonly runDirectory: string;
   readonly count: number;
-  /** Extra environment of worker i, such as the GPU it may see. */
-  readonly environment?: (i: number) => NodeJS.ProcessEnv;
   readonly onRestart: (id: string, ended: string) => void;
   readonly onHopeless: (error: ShowtellError) => void;
 }
@@ -47,12 +45,12 @@ export class WorkerProcesses implements AsyncDisposable {
   }
 
   private start(i: number): void {
-    const { runDirectory, environment } = this.options;
+    const { runDirectory } = this.options;
     const id = `worker-${i + 1}`;
     const logFile = join(runDirectory, 'logs', `${id}.out`);
     const main = fileURLToPath(import.meta.resolve('@showtell/worker/main.js'));
-    const args = [main, '--run', runDirectory, '--id', id, '--parent'];
-    const child = startChild(process.execPath, args, { logFile, env: environment?.(i) ?? {} });
+    const args = [main, '--run', runDirectory, '--id', id, '--slot', String(i), '--parent'];
+    const child = startChild(process.execPath, args, { logFile });
     const startedAt = Date.now();
     this.children.set(id, child);
     child.once('error', () => this.ended(i, id, 'could not be started', startedAt));

@@ -1,0 +1,36 @@
+import { resolve } from 'node:path';
+import type { Command } from 'commander';
+import { loadJob } from '@showtell/shared/job/load-job.js';
+import { integerFrom } from '../data-options.js';
+import { jsonPresenter } from '../present.js';
+import { runToEnd } from '../run-to-end.js';
+
+interface CoordinatorFlags {
+  readonly run: string;
+  readonly data: string;
+  readonly nats: string;
+  readonly host: string;
+  readonly grpcPort: number;
+  readonly httpPort: number;
+}
+
+export function register(program: Command): void {
+  program
+    .command('coordinator')
+    .description("a cluster's coordinator with the parameter server; NATS and workers are started elsewhere")
+    .argument('<job>', 'the job file (YAML)')
+    .requiredOption('--run <dir>', "the run's folder: made, or gone on with")
+    .requiredOption('--data <dir>', 'the data folder')
+    .requiredOption('--nats <url>', 'the NATS server, such as nats://nats:4222')
+    .option('--host <address>', 'where to listen; 0.0.0.0 for workers on other machines', '127.0.0.1')
+    .option('--grpc-port <port>', 'port of the parameter server; 0 takes a free one', integerFrom(0), 50051)
+    .option('--http-port <port>', 'port of /metrics, /healthz and /readyz; 0 takes a free one', integerFrom(0), 9464)
+    .action(async (file: string, { run, data, nats, host, grpcPort, httpPort }: CoordinatorFlags) => {
+      const job = await loadJob(file, [`data.directory=${JSON.stringify(resolve(data))}`]);
+      using presenter = jsonPresenter();
+      process.exitCode = await runToEnd(
+        { run, job, resume: true, from: null, workers: 0, natsUrl: nats, host, grpcPort, httpPort },
+        presenter,
+      );
+    });
+}

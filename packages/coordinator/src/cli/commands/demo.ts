@@ -1,0 +1,62 @@
+import { resolve } from 'node:path';
+import type { Command } from 'commander';
+import { parseJob } from '@showtell/shared/job/load-job.js';
+import { synthesize } from '../../data/synth.js';
+import { RunFolder } from '../../run-folder.js';
+import { statusOfStopped } from '../../stopped-status.js';
+import { integerFrom, threadsOption } from '../data-options.js';
+import { finishWithReport } from '../finish-with-report.js';
+import { terminalPresenter } from '../present.js';
+import { runToEnd } from '../run-to-end.js';
+import { terminalProgress } from '../terminal-progress.js';
+
+interface DemoOptions {
+  readonly run: string;
+  readonly data: string;
+  readonly workers: number;
+  readonly set: readonly string[];
+  readonly threads: number;
+}
+
+/** Pictures of the demo's scenes: 432 kinds of scene (8 colours, 3 shapes, 9 places, 2 sizes), each several times. */
+const pictures = { train: 3000, val: 300, test: 100 };
+
+const collect = (value: string, before: readonly string[]): readonly string[] => [...before, value];
+
+export function register(program: Command): void {
+  program
+    .command('demo')
+    .description('the whole story in minutes: draw scenes, train both phases on a local cluster, show the captions')
+    .option('--run <dir>', "the run's folder; gone on with when it is there", 'runs/demo')
+    .option('--data <dir>', 'the folder for the scenes; reused when it is there', 'data/demo')
+    .option('--workers <n>', 'worker processes', integerFrom(1), 2)
+    .option('--set <field.path=value>', 'override one field of the job (showtell train --preset demo)', collect, [])
+    .addOption(threadsOption())
+    .action(async ({ run, data, workers, set, threads }: DemoOptions) => {
+      await synthesize({
+        directory: data,
+        seed: 1,
+        pictures,
+        size: 96,
+        objects: 1,
+        maxCount: 1,
+        backgrounds: 1,
+        captions: 5,
+        shards: { train: null, val: null, test: null },
+        threads,
+        progress: terminalProgress(),
+      });
+      const overrides = [...set, `data.directory=${JSON.stringify(resolve(data))}`];
+      const job = parseJob({ preset: 'demo' }, overrides, 'the preset demo');
+      const folder = new RunFolder(run);
+      const isFinished = folder.exists && statusOfStopped(folder).state === 'finished';
+      if (isFinished)
+        process.stdout.write(`The demo in ${run} has been trained; remove that folder to train it anew.\n\n`);
+      else {
+        using presenter = terminalPresenter(workers, job.phases.decoderOnly.steps);
+        const local = { natsUrl: null, host: '127.0.0.1', grpcPort: 0, httpPort: 0 };
+        process.exitCode = await runToEnd({ run, job, resume: true, from: null, workers, ...local }, presenter);
+      }
+      await finishWithReport(run, false);
+    });
+}

@@ -1,0 +1,18 @@
+import { openDataset } from '@showtell/shared/data/dataset.js';
+import { writeReport } from '../evaluation/report.js';
+import { renderSummary } from '../evaluation/report-summary.js';
+import { reportOf } from '../evaluation/run-report.js';
+import { RunFolder } from '../run-folder.js';
+
+/** Writes the run's report beside it, and its summary to the terminal. */
+export async function finishWithReport(run: string, quiet: boolean): Promise<void> {
+  const folder = new RunFolder(run);
+  const dataset = await openDataset(folder.job().data.directory ?? '');
+  const data = await reportOf(folder, run, dataset);
+  const file = folder.at('report.html');
+  await writeReport(file, data);
+  if (quiet) return;
+  const color = process.stdout.isTTY && process.env['NO_COLOR'] === undefined;
+  process.stdout.write(renderSummary(data, { color, width: Math.min(process.stdout.columns || 100, 120) }));
+  process.stdout.write(`\nreport: ${file}\n`);
+}

@@ -1,0 +1,47 @@
+import { Control } from '../control.js';
+import type { RunOutcome } from '../run.js';
+import { trainSession, type SessionOptions } from './session.js';
+import type { Presenter } from './present.js';
+
+/** Exit codes of a command that trains. */
+const exitCodes: Readonly<Record<RunOutcome | 'stopped', number>> = {
+  complete: 0,
+  'rolled-back': 0,
+  'guard-unmet': 10,
+  stopped: 11,
+};
+
+/**
+ * Trains until the job is complete or somebody stops it: the first Ctrl-C or SIGTERM saves and stops, the second ends
+ * the process at once (children go with it).
+ *
+ * @returns the process's exit code
+ */
+export async function runToEnd(options: SessionOptions, presenter: Presenter): Promise<number> {
+  const control = new Control();
+  let asked = 0;
+  const onSignal = (): void => {
+    asked++;
+    if (asked > 1) process.exit(130);
+    presenter.note('stopping: saving a checkpoint (once more to end at once) …');
+    control.stop();
+  };
+  process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
+  let code = exitCodes.stopped;
+  try {
+    for await (const event of trainSession(options, control)) {
+      presenter.show(event);
+      if (event.type === 'finished') {
+        code = exitCodes[event.outcome];
+        if (event.outcome !== 'complete') presenter.note(`${event.outcome}: ${event.reason}`);
+      }
+      if (event.type === 'stopped') {
+        presenter.note(`stopped at step ${event.step}; go on with: showtell train --run ${options.run} --resume`);
+        code = exitCodes.stopped;
+      }
+    }
+  } finally {
+    process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
+  }
+  return code;
+}
