@@ -1,4 +1,5 @@
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { indexFolder } from '@showtell/coordinator/data/index-folder.js';
@@ -54,7 +55,7 @@ function patch(file: string, at: number, change: (byte: number) => number): void
 }
 
 beforeAll(async () => {
-  const folder = `${process.env['TMPDIR'] ?? '/tmp'}/showtell-test-synth-${process.pid}`;
+  const folder = join(tmpdir(), `showtell-test-synth-${process.pid}`);
   mkdirSync(folder, { recursive: true });
   await synthesize(options(folder));
   made = contents(folder);
