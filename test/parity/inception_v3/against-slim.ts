@@ -4,10 +4,10 @@ import type * as tf from '@tensorflow/tfjs-core';
 import { type ModelShape, parametersOf } from '@showtell/shared/model/parameters.js';
 import { gradientStep } from '@showtell/worker/engine/eager-step.js';
 import { type Tensorflow, loadTensorflow } from '@showtell/worker/engine/tensorflow/addon.js';
+import { distinctRows } from '@showtell/worker/engine/tensorflow/distinct-rows.js';
 import { fusedOps } from '@showtell/worker/engine/tensorflow/fused-ops.js';
 import { captionPositions } from '@showtell/worker/model/caption-positions.js';
 import { nextWords, startState } from '@showtell/worker/model/decoder.js';
-import { distinctWords } from '@showtell/worker/model/distinct-words.js';
 import { encodeFolded } from '@showtell/worker/model/encoder.js';
 import { foldBatchNorm } from '@showtell/worker/model/fold-batch-norm.js';
 import { type Ops, plainOps } from '@showtell/worker/model/ops.js';
@@ -218,8 +218,8 @@ export function agreesWithSlim(kind: 'fused' | 'plain', bounds: Bounds): void {
           captions: captions(),
           dropout: dropout(),
         });
-        const { words, count, rows } = distinctWords(inputs);
-        const table = engine.tf.gather(parameters['seq_embedding/map']!, tensor<tf.Rank.R1>(words, B * T));
+        const { words, rows } = distinctRows(inputs);
+        const table = engine.tf.gather(parameters['seq_embedding/map']!, tensor<tf.Rank.R1>(words, words.length));
         const positions = captionPositions(mask01, B, T, 16);
         expect(positions.length).toBe(48);
         const sparse = gradientStep(ops, encoder, { ...parameters, 'seq_embedding/map': table }, trained, {
@@ -239,7 +239,7 @@ export function agreesWithSlim(kind: 'fused' | 'plain', bounds: Bounds): void {
           );
         const dense = new Float32Array(V * E);
         const sums = sparse.gradients['seq_embedding/map']!.dataSync();
-        for (let row = 0; row < count; row++) dense.set(sums.slice(row * E, (row + 1) * E), words[row]! * E);
+        for (let row = 0; row < words.length; row++) dense.set(sums.slice(row * E, (row + 1) * E), words[row]! * E);
         expect(difference(dense, whole.gradients['seq_embedding/map']!.dataSync())).toBeLessThan(1e-5);
       });
     });
