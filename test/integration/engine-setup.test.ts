@@ -160,6 +160,14 @@ describe('a machine that lacks something', () => {
     expect(ended.said).toMatchObject({ ok: false, code: 'engine/no-gpu' });
   });
 
+  it('says so when the cache cannot be written', async () => {
+    const file = join(temporaryFolder(), 'file');
+    writeFileSync(file, '');
+    const ended = await setUp({ SHOWTELL_CACHE: join(file, 'cache') });
+    expect(ended.said).toMatchObject({ ok: false, code: 'setup/cache-unwritable' });
+    expect(ended.status).toBe(73);
+  });
+
   it('takes over the lock of a set-up that was killed', async () => {
     const cache = temporaryFolder();
     const lock = join(cache, 'engine', built.root.split('/').at(-1) ?? '', 'set-up.lock');

@@ -126,6 +126,11 @@ export const errorTable = {
     () => "No C++ compiler (g++ or clang++) is on PATH; TensorFlow's Node addon is compiled on this machine.",
     (f) => `Install one: ${f.install}`,
   ),
+  'setup/cache-unwritable': entry<{ file: string; detail: string }>(
+    73,
+    (f) => `${f.file} cannot be written: ${f.detail}.`,
+    () => 'Set SHOWTELL_CACHE to a folder that can, on a disk with 2 GB free.',
+  ),
   'setup/download-failed': entry<{ file: string; detail: string }>(
     69,
     (f) => `${f.file} could not be fetched: ${f.detail}.`,

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { ShowtellError } from '@showtell/shared/errors.js';
 import { cacheFolder } from '@showtell/shared/set-up/cache-folder.js';
 import { findOnPath, isExecutable, runCommand } from '@showtell/shared/set-up/command.js';
-import { withFileLock } from '@showtell/shared/set-up/folder-lock.js';
+import { withFileLock } from '@showtell/shared/set-up/file-lock.js';
 import { installHint } from '@showtell/shared/set-up/install-hint.js';
 import type { Progress } from '@showtell/shared/set-up/progress.js';
 import { downloadWheel, unpackWheel } from '@showtell/shared/set-up/wheel.js';

@@ -17,6 +17,9 @@ interface Terminal {
   write(text: string): unknown;
 }
 
+/** Downloads smaller than this are over before a log's reader wonders. */
+const worthLines = 50e6;
+
 /**
  * Progress to `stream` (standard error by default): on a terminal a line drawn anew four times a second, elsewhere a
  * plain line at every further quarter, so that a log stays short.
@@ -53,7 +56,7 @@ export function lineProgress(stream: Terminal = process.stderr, now: () => numbe
         return;
       }
       const quarter = Math.floor(share * 4);
-      if (quarter <= lastQuarter) return;
+      if (quarter <= lastQuarter || total < worthLines) return;
       lastQuarter = quarter;
       stream.write(`showtell: ${current}: ${quarter * 25} %, ${figures}\n`);
     },

@@ -32,6 +32,9 @@ export interface Tensorflow {
 
 const require = createRequire(import.meta.url);
 
+/** This thread's engine: an addon cannot be opened twice in one. */
+let loaded: ReturnType<typeof openAddon> | undefined;
+
 /**
  * Sets what TensorFlow reads from the process's environment when it is loaded. To be called on the main thread before
  * an engine's thread is started, unless that is started with `env: SHARE_ENV`.
@@ -43,7 +46,7 @@ export function setEngineEnvironment(options: TensorflowOptions): void {
 
 /**
  * Loads the engine that `showtell engine setup` built, once a thread, and registers it with tfjs; main thread and
- * worker threads alike. Takes about 0.7 s. Throws `engine/not-set-up`, `engine/no-gpu`, `engine/environment-too-late`.
+ * worker threads alike. One process has one thread count, that of its first load. Takes about 0.7 s. Throws `engine/not-set-up`, `engine/no-gpu`, `engine/environment-too-late`.
  */
 export function loadTensorflow(options: TensorflowOptions): Tensorflow {
   const kind: EngineKind = options.cuda === undefined ? 'cpu' : 'cuda';
@@ -54,7 +57,8 @@ export function loadTensorflow(options: TensorflowOptions): Tensorflow {
   }
   setEngineEnvironment(options);
   checkEnvironmentReaches(engineEnvironment(options));
-  const opened = openAddon(folder.addon);
+  loaded ??= openAddon(folder.addon);
+  const opened = loaded;
   if (kind === 'cuda' && !opened.backend.isUsingGpuDevice) {
     throw new ShowtellError('engine/no-gpu', {
       detail: 'TensorFlow sees none (its messages on standard error say why)',

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { ShowtellError } from '@showtell/shared/errors.js';
 import { cacheFolder } from '@showtell/shared/set-up/cache-folder.js';
 import { findOnPath, runCommand } from '@showtell/shared/set-up/command.js';
-import { withFileLock } from '@showtell/shared/set-up/folder-lock.js';
+import { withFileLock } from '@showtell/shared/set-up/file-lock.js';
 import { listGpus } from '@showtell/shared/set-up/gpus.js';
 import { installHint } from '@showtell/shared/set-up/install-hint.js';
 import type { Progress } from '@showtell/shared/set-up/progress.js';
@@ -46,13 +46,13 @@ export async function buildAddon(
   progress: Progress,
   options: BuildOptions = {},
 ): Promise<BuiltAddon> {
-  const wheels = engineWheels(kind);
   const folder = engineFolder(kind);
   const gpuNeeded = kind === 'cuda' && options.withoutGpu !== true;
   if (gpuNeeded && (await listGpus()).length === 0) {
     throw new ShowtellError('engine/no-gpu', { detail: 'nvidia-smi is absent or lists none' });
   }
   if (await isComplete(folder)) return { folder, changed: false };
+  const wheels = engineWheels(kind);
   const changed = await withFileLock(
     join(folder.root, 'set-up.lock'),
     () => buildMissing(folder, wheels, gpuNeeded, progress),

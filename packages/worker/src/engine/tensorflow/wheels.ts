@@ -46,10 +46,17 @@ const table: Partial<Record<`${EngineKind} ${string}`, EngineWheels>> = {
 };
 
 /** The wheels of `kind` on this machine. Throws `engine/unsupported-platform`. */
-export function engineWheels(kind: EngineKind, platform = `${process.platform}-${process.arch}`): EngineWheels {
+export function engineWheels(kind: EngineKind, platform = thisPlatform()): EngineWheels {
   const wheels = table[`${kind} ${platform}`];
   if (wheels === undefined) throw new ShowtellError('engine/unsupported-platform', { platform, engine: kind });
   return wheels;
+}
+
+/** The wheels are linked with glibc; a system without it (Alpine) is another platform. */
+function thisPlatform(): string {
+  const { header } = process.report.getReport() as { header: { glibcVersionRuntime?: string } };
+  const musl = process.platform === 'linux' && header.glibcVersionRuntime === undefined ? '-musl' : '';
+  return `${process.platform}-${process.arch}${musl}`;
 }
 
 function tensorflow(project: string, platform: string, bytes: number, sha256: string): Wheel {

@@ -2,6 +2,7 @@ import { mkdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/pr
 import { hostname } from 'node:os';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { ShowtellError } from '../errors.js';
 
 /** A holder that has not touched its lock for so long is taken for dead, whichever host it is on. */
 const staleAfterMs = 60_000;
@@ -9,15 +10,20 @@ const staleAfterMs = 60_000;
 /**
  * Runs `work` while holding `file` as a lock between processes, also over a shared home folder. A lock whose process
  * on this host is gone, or that was not touched for a minute, is taken over; `onWait` is called once when another
- * process holds it.
+ * process holds it. Throws `setup/cache-unwritable`, and whatever `work` throws.
  */
 export async function withFileLock<T>(
   file: string,
   work: () => Promise<T>,
   onWait?: (holder: string) => void,
 ): Promise<T> {
-  await mkdir(dirname(file), { recursive: true });
-  await take(file, onWait);
+  try {
+    await mkdir(dirname(file), { recursive: true });
+    await take(file, onWait);
+  } catch (error) {
+    const detail = error instanceof Error ? error.message : String(error);
+    throw new ShowtellError('setup/cache-unwritable', { file, detail }, { cause: error });
+  }
   const heartbeat = setInterval(() => {
     const now = new Date();
     utimes(file, now, now).catch(() => undefined);
