@@ -41,7 +41,11 @@ async function pullVersion(
     if (wireType !== wireTypeOf(server.wire)) throw new RangeError(`this run's values travel as ${server.wire}`);
     pinned = server.pinVersion(id);
     await sendAll(call, versionChunks(pinned.parameters, segments, server.wire));
-    call.end();
+    // The version stays pinned until the last chunk is copied into a message.
+    await new Promise<void>((resolve) => {
+      call.once('finish', resolve).once('close', resolve).once('cancelled', resolve);
+      call.end();
+    });
   } catch (error) {
     const gone = error instanceof ShowtellError && error.code === 'parameters/version-gone';
     const code = gone ? status.FAILED_PRECONDITION : status.INVALID_ARGUMENT;

@@ -34,6 +34,7 @@ export interface GradientBody {
   readonly parts: readonly BodyPart[];
   /** Rows of the embedding, in the order of the header's `embedding_rows`; null when it is dense or absent. */
   readonly rows: (BodyPart & { readonly width: number }) | null;
+  /** To the end of the last part. */
   readonly bytes: number;
 }
 
@@ -57,9 +58,9 @@ export function gradientBody(
   let bytes = 0;
   const place = (segment: SegmentName, elements: number): BodyPart => {
     const dtype = dtypeOf(segment, wire);
-    const part = { segment, dtype, offset: bytes, elements };
-    bytes = align(bytes + elements * bytesOf(dtype));
-    return part;
+    const offset = align(bytes);
+    bytes = offset + elements * bytesOf(dtype);
+    return { segment, dtype, offset, elements };
   };
   const parts = segments.map((segment) => place(segment, layout.elements[segment]));
   const width = embeddingWidth(layout);

@@ -17,7 +17,7 @@ export class SharedFolder {
   readonly #versionFiles = new Map<string, FileHandle>();
   readonly #slots = new Map<string, FileHandle>();
   readonly #free: string[] = [];
-  readonly #narrow = new Uint16Array(pieceBytes / 2);
+  #made = 0;
 
   private constructor(directory: string, worker: string) {
     this.#directory = directory;
@@ -59,6 +59,7 @@ export class SharedFolder {
     if (!(await current())) return false;
     const size = bytesOf(dtype);
     const most = pieceBytes / 4;
+    const narrow = new Uint16Array(dtype === 'bfloat16' ? Math.min(most, into.length) : 0);
     for (let element = 0; element < into.length; element += most) {
       const n = Math.min(most, into.length - element);
       if (dtype === 'float32') {
@@ -69,11 +70,9 @@ export class SharedFolder {
         );
       } else {
         await transfer(n * 2, (done, left) =>
-          handle
-            .read(bytes(this.#narrow, done, left), 0, left, offset + element * size + done)
-            .then((r) => r.bytesRead),
+          handle.read(bytes(narrow, done, left), 0, left, offset + element * size + done).then((r) => r.bytesRead),
         );
-        fromBfloat16(this.#narrow.subarray(0, n), into.subarray(element, element + n));
+        fromBfloat16(narrow.subarray(0, n), into.subarray(element, element + n));
       }
     }
     return current();
@@ -86,7 +85,7 @@ export class SharedFolder {
    * @throws the system's error, such as ENOSPC; the slot is removed then
    */
   async writeGradient(body: GradientBody, values: readonly Float32Array[]): Promise<string> {
-    const name = this.#free.pop() ?? `${this.#prefix}${this.#slots.size}`;
+    const name = this.#free.pop() ?? `${this.#prefix}${this.#made++}`;
     const file = path.join(this.#directory, name);
     try {
       const handle = this.#slots.get(name) ?? (await open(file, 'w', 0o600));
@@ -106,10 +105,11 @@ export class SharedFolder {
   async #writePart(handle: FileHandle, position: number, dtype: WireDtype, values: Float32Array): Promise<void> {
     const most = pieceBytes / 4;
     const size = bytesOf(dtype);
+    const narrow = new Uint16Array(dtype === 'bfloat16' ? Math.min(most, values.length) : 0);
     for (let element = 0; element < values.length; element += most) {
       const piece = values.subarray(element, element + most);
-      if (dtype === 'bfloat16') toBfloat16(piece, this.#narrow);
-      const source = dtype === 'float32' ? piece : this.#narrow;
+      if (dtype === 'bfloat16') toBfloat16(piece, narrow);
+      const source = dtype === 'float32' ? piece : narrow;
       await transfer(piece.length * size, (done, left) =>
         handle.write(bytes(source, done, left), 0, left, position + element * size + done).then((w) => w.bytesWritten),
       );

@@ -1,0 +1,36 @@
+import path from 'node:path';
+import type { Command } from 'commander';
+import { readSafetensorsHeader } from '@showtell/shared/tensors/safetensors.js';
+import { diffTensors, type TensorDifference } from '../../checkpoints/diff.js';
+import { parametersFile } from '../../checkpoints/manifest.js';
+import { locateCheckpoint } from '../checkpoint-location.js';
+
+export function register(parent: Command): void {
+  parent
+    .command('diff')
+    .description('how far two checkpoints are apart, tensor by tensor; exit code 0 whatever it finds')
+    .argument('<a>', 'RUN, RUN@STEP or a folder')
+    .argument('<b>', 'RUN, RUN@STEP or a folder')
+    .option('--json', 'print one JSON object')
+    .action((a: string, b: string, { json }: { json?: true }) => {
+      const [first, second] = [a, b].map((at) =>
+        readSafetensorsHeader(path.join(locateCheckpoint(at), parametersFile)),
+      );
+      if (first === undefined || second === undefined) return;
+      const difference = diffTensors(first, second);
+      if (json === true) {
+        process.stdout.write(`${JSON.stringify(difference)}\n`);
+        return;
+      }
+      for (const name of difference.missing) process.stdout.write(`only in ${a}: ${name}\n`);
+      for (const name of difference.added) process.stdout.write(`only in ${b}: ${name}\n`);
+      const changed = difference.tensors.filter(({ identical }) => !identical);
+      for (const tensor of changed) process.stdout.write(`${line(tensor)}\n`);
+      process.stdout.write(`${changed.length} of ${difference.tensors.length} tensors in both differ\n`);
+    });
+}
+
+function line({ name, shapes, maxAbsolute, maxRelative }: TensorDifference): string {
+  if (maxAbsolute === null) return `${name}: shape [${shapes[0].join(', ')}] and [${shapes[1].join(', ')}]`;
+  return `${name}: by at most ${maxAbsolute.toExponential(3)}, ${((maxRelative ?? 0) * 100).toPrecision(3)} % of its largest value`;
+}

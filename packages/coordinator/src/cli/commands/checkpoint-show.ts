@@ -1,0 +1,34 @@
+import type { Command } from 'commander';
+import { readManifest } from '../../checkpoints/read-checkpoint.js';
+import { locateCheckpoint } from '../checkpoint-location.js';
+
+export function register(parent: Command): void {
+  parent
+    .command('show')
+    .description('what a checkpoint holds: step, phase, hashes, scores, the job')
+    .argument('<checkpoint>', "RUN for its newest, RUN@STEP, or the checkpoint's folder")
+    .option('--json', 'print one JSON object')
+    .action((location: string, { json }: { json?: true }) => {
+      const path = locateCheckpoint(location);
+      const manifest = readManifest(path);
+      if (json === true) {
+        process.stdout.write(`${JSON.stringify({ path, ...manifest })}\n`);
+        return;
+      }
+      const { step, phase, examples, parameters, optimizer, lineage, generation, metrics, savedAt, job } = manifest;
+      const rows: [string, string][] = [
+        ['path', path],
+        ['step', `${step}, ${phase}`],
+        ['examples', `${examples} counted`],
+        ['saved', `${savedAt}, generation ${generation}, lineage ${lineage}`],
+        ['parameters', `${parameters.count} values, ${parameters.bytes} bytes, sha256 ${parameters.sha256}`],
+        ['optimizer', optimizer.bytes === 0 ? 'no state' : `${optimizer.bytes} bytes, sha256 ${optimizer.sha256}`],
+        ['phases', manifest.phaseHistory.map(({ phase: name, fromStep }) => `${name} from ${fromStep}`).join(', ')],
+        ['data', manifest.datasetDigest],
+        ['vocabulary', manifest.vocabularySha256],
+        ...Object.entries(metrics).map(([name, value]): [string, string] => [name, String(value ?? '–')]),
+        ['job', JSON.stringify(job, null, 2)],
+      ];
+      for (const [name, value] of rows) process.stdout.write(`${name.padEnd(12)} ${value}\n`);
+    });
+}
