@@ -2,11 +2,11 @@ import { closeSync, mkdirSync, openSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
 
 /** From the least to the most important; a logger writes its own level and all after it. */
-export const logLevels = ['debug', 'info', 'warn', 'error'] as const;
+const logLevels = ['debug', 'info', 'warn', 'error'] as const;
 export type LogLevel = (typeof logLevels)[number];
 
 /** The environment variable that sets the level of every role: `debug`, `info` (the default), `warn`, `error` or `silent`. */
-export const logLevelVariable = 'SHOWTELL_LOG';
+const logLevelVariable = 'SHOWTELL_LOG';
 
 /** What a line is about. Anything JSON can hold; an `error` is written with its code, remedy, causes and stack. */
 export interface LogFields {
@@ -35,7 +35,7 @@ export interface LogOptions {
   readonly fields: LogFields;
   /** A file to append to, its folder made if absent; stderr without one. */
   readonly file?: string;
-  /** Default: from {@link logLevelVariable}, else `info`. */
+  /** Default: from `SHOWTELL_LOG`, else `info`. */
   readonly level?: LogLevel | 'silent';
 }
 
@@ -63,7 +63,10 @@ function fileSink(file: string): Sink {
   const fallback = stderrSink();
   return {
     write(line) {
-      if (descriptor === null) { fallback.write(line); return; }
+      if (descriptor === null) {
+        fallback.write(line);
+        return;
+      }
       try {
         writeSync(descriptor, line);
       } catch (error) {

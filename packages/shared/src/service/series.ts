@@ -10,7 +10,7 @@ export interface SeriesRow {
   /** Label → the values it takes. */
   readonly labels: Readonly<Record<string, string>>;
   readonly help: string;
-  /** Upper bounds of a histogram's buckets, in the unit. Default: {@link durationBuckets}. */
+  /** Upper bounds of a histogram's buckets, in the unit. Default: `durationBuckets`, from a millisecond to a minute and a half. */
   readonly buckets?: readonly number[];
 }
 
@@ -47,6 +47,4 @@ function open({ type, name, help, labels, buckets }: SeriesRow, registry: Regist
 }
 
 /** From a millisecond to a minute and a half, three a decade. */
-export const durationBuckets = [
-  0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100,
-] as const;
+const durationBuckets = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100] as const;

@@ -1,18 +1,12 @@
 import { captionBleu, roundScore } from '@showtell/coordinator/evaluation/scores/bleu.js';
 import { corpusCider } from '@showtell/coordinator/evaluation/scores/cider.js';
-import { perplexity, unigramPerplexity } from '@showtell/coordinator/evaluation/scores/perplexity.js';
+import { perplexity } from '@showtell/coordinator/evaluation/scores/perplexity.js';
 import { describe, expect, it } from 'vitest';
 
 describe('perplexity', () => {
   it('is the number of equally likely words a model hesitates between', () => {
     expect(perplexity(3 * Math.log(8), 3)).toBeCloseTo(8, 12);
     expect(perplexity(0, 0)).toBeNaN();
-  });
-
-  it('of unigrams is the vocabulary for even counts, and finite for a word that training lacks', () => {
-    expect(unigramPerplexity([10, 10, 10, 10], [1, 2, 3, 4])).toBeCloseTo(4, 12);
-    // One unseen word among 3 ids after 4 + 5 training words: (0 + 1) / (9 + 3).
-    expect(unigramPerplexity([4, 5, 0], [0, 0, 1])).toBeCloseTo(12, 12);
   });
 });
 

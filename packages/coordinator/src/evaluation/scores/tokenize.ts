@@ -8,6 +8,10 @@ const removed = new Set(["''", "'", '``', '`', '.', '?', '!', ',', ':', '-', '--
 const lineBreaks = /[\n-\r\x1c-\x1f\x85\u2028\u2029]/gu;
 const softHyphens = /\xad/gu;
 
+/** A word of plain letters between spaces, as nearly all are: no rule reaches beyond it, and only these are cut. */
+const plainWord = /[A-Za-z]+(?= |$)/y;
+const cutWords = new Set(['cannot', 'gonna', 'wanna', 'gotta', 'gimme', 'lemme']);
+
 /**
  * A caption → the tokens that coco-caption scores: what pycocoevalcap's `PTBTokenizer` (Stanford CoreNLP 3.4.1, lower-cased,
  * punctuation removed) makes of it. `[]` for a caption without words. Tokens may hold a no-break space (`2 1/2` is one).
@@ -21,6 +25,16 @@ export function tokenizeCaption(caption: string): string[] {
   const tokens: string[] = [];
   let position = 0;
   while (position < text.length) {
+    if (text[position] === ' ') {
+      position++;
+      continue;
+    }
+    const word = plainWordAt(text, position);
+    if (word !== null) {
+      tokens.push(word);
+      position += word.length;
+      continue;
+    }
     const { length, parts } = longestMatch(text, position);
     for (const part of parts) {
       const token = part.toLowerCase();
@@ -29,6 +43,14 @@ export function tokenizeCaption(caption: string): string[] {
     position += length;
   }
   return tokens;
+}
+
+/** Spares the captions of a large training set the rules, which is several times as fast. */
+function plainWordAt(text: string, position: number): string | null {
+  if (position > 0 && text[position - 1] !== ' ') return null;
+  plainWord.lastIndex = position;
+  const word = plainWord.exec(text)?.[0].toLowerCase();
+  return word === undefined || cutWords.has(word) ? null : word;
 }
 
 function longestMatch(text: string, position: number): { length: number; parts: string[] } {
