@@ -35,10 +35,10 @@ async function answer(engine: Engine, { id, call, args }: EngineCall): Promise<v
 /** Buffers of a result's arrays, which nobody else holds: they are moved, not copied. */
 function ownBuffers(value: unknown): ArrayBuffer[] {
   const parts = typeof value === 'object' && value !== null ? [value, ...(Object.values(value) as unknown[])] : [];
-  const buffers = parts
-    .filter((part) => ArrayBuffer.isView(part))
-    .map((view) => view.buffer)
-    .filter((buffer) => buffer instanceof ArrayBuffer);
+  const buffers = parts.flatMap((part) => {
+    const buffer = ArrayBuffer.isView(part) ? ((part as ArrayBufferView).buffer as unknown) : undefined;
+    return buffer instanceof ArrayBuffer ? [buffer] : [];
+  });
   return [...new Set(buffers)];
 }
 

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import { ShowtellError, type ErrorCode, type ErrorFacts } from '@showtell/shared/errors.js';
 import { prepareEngine } from './choose-engine.js';
@@ -85,23 +86,10 @@ export class EngineThread implements Engine {
     prepareEngine(options);
     const workerData: EngineThreadData = { engine, options };
     const worker = new Worker(new URL('./engine-thread-main.js', import.meta.url), { workerData, name: 'engine' });
-    const ready = await new Promise<Extract<EngineReply, { type: 'ready' }>>((resolve, reject) => {
-      worker.once('message', (reply: EngineReply) => {
-        if (reply.type === 'ready') resolve(reply);
-        else
-          reject(
-            reply.type === 'threw'
-              ? revive(reply.error)
-              : new TypeError(`the engine's thread began with ${reply.type}`),
-          );
-      });
-      worker.once('error', reject);
-      worker.once('exit', (code) => {
-        reject(new ShowtellError('engine/thread-died', { detail: `exit code ${code}` }));
-      });
-    });
-    worker.removeAllListeners();
-    return new EngineThread(worker, ready.name, ready.fingerprint);
+    const [reply] = (await once(worker, 'message')) as [EngineReply];
+    if (reply.type === 'ready') return new EngineThread(worker, reply.name, reply.fingerprint);
+    await worker.terminate();
+    throw reply.type === 'threw' ? revive(reply.error) : new TypeError(`the engine's thread began with ${reply.type}`);
   }
 
   setParameters(parameters: Segments, changedAt: Readonly<Record<SegmentName, number>>): Promise<void> {

@@ -12,19 +12,23 @@ export function replaceGather({ tf, backend }: Pick<Tensorflow, 'tf' | 'backend'
   if (replaced.has(backend)) return;
   replaced.add(backend);
   const { binding } = backend;
-  const attribute = (name: string, type: number, value: number): TFEOpAttr => ({ name, type, value }) as TFEOpAttr;
-  const type = (name: string, value: number) => attribute(name, binding.TF_ATTR_TYPE, value);
+  const type = (name: string, value: number) => ({ name, type: binding.TF_ATTR_TYPE, value });
   const kernelFunc = ({ inputs, attrs }: { inputs: NamedTensorInfoMap; attrs?: NamedAttrMap }): TensorInfo => {
     const { x, indices } = inputs as { x: TensorInfo; indices: TensorInfo };
     const { axis, batchDims } = attrs as { axis: number; batchDims: number };
     const axisTensor = tf.scalar(axis, 'int32');
     const attributes = [
-      attribute('batch_dims', binding.TF_ATTR_INT, batchDims),
+      { name: 'batch_dims', type: binding.TF_ATTR_INT, value: batchDims },
       type('Tparams', backend.getDTypeInteger(x.dtype)),
       type('Tindices', backend.getDTypeInteger(indices.dtype)),
       type('Taxis', binding.TF_INT32),
     ];
-    const gathered = backend.executeSingleOutput('GatherV2', attributes, [x, indices, axisTensor]);
+    // Attributes are a class by tfjs-node's types, plain objects by its code.
+    const gathered = backend.executeSingleOutput('GatherV2', attributes as object[] as TFEOpAttr[], [
+      x,
+      indices,
+      axisTensor,
+    ]);
     axisTensor.dispose();
     return gathered;
   };
