@@ -97,33 +97,3 @@ function drawRows(
 export function sharedFloats(length: number): Float32Array {
   return new Float32Array(new SharedArrayBuffer(length * Float32Array.BYTES_PER_ELEMENT));
 }
-
-/** The gradient of the embedding table's rows that a unit touched. */
-export interface EmbeddingGradient {
-  /** Ascending, each once. */
-  readonly rows: Uint32Array;
-  /** `[rows, E]`, in the order of `rows`. */
-  readonly values: Float32Array;
-}
-
-/**
- * Adds up the gradients of a word's occurrences, in the order they stand in the batch; padding's are left out, they
- * are zero.
- *
- * @param gradients `[B · T, E]` in the order of the batch's inputs
- */
-export function gatherEmbeddingGradient(batch: CaptionBatch, gradients: Float32Array, E: number): EmbeddingGradient {
-  const seen = new Set<number>();
-  for (let i = 0; i < batch.inputs.length; i++) if (batch.mask[i] === 1) seen.add(batch.inputs[i] as number);
-  const rows = Uint32Array.from(seen).sort();
-  const place = new Map<number, number>();
-  rows.forEach((word, i) => place.set(word, i));
-  const values = new Float32Array(rows.length * E);
-  for (let i = 0; i < batch.inputs.length; i++) {
-    if (batch.mask[i] !== 1) continue;
-    const to = (place.get(batch.inputs[i] as number) ?? 0) * E;
-    const from = i * E;
-    for (let e = 0; e < E; e++) values[to + e] = (values[to + e] as number) + (gradients[from + e] as number);
-  }
-  return { rows, values };
-}

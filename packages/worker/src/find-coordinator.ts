@@ -1,0 +1,55 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { ShowtellError } from '@showtell/shared/errors.js';
+import type { WorkerOptions } from './options.js';
+
+const retryMs = 250;
+
+/** Addresses of the coordinator, newest knowledge first asked: null while none is known. */
+export function coordinatorAddress(run: WorkerOptions['run']): string | null {
+  if (!('folder' in run)) return run.coordinator;
+  const file = join(run.folder, 'processes', 'coordinator.json');
+  if (!existsSync(file)) return null;
+  try {
+    return (JSON.parse(readFileSync(file, 'utf8')) as { grpc?: string }).grpc ?? null;
+  } catch {
+    // Caught while it was being replaced.
+    return null;
+  }
+}
+
+/**
+ * Tries to join until it works. A coordinator that was killed leaves its address behind, so an address alone means
+ * nothing.
+ *
+ * @param join throws a ShowtellError when trying again would be of no use
+ * @param stopped asked between tries
+ * @returns null when stopped
+ * @throws ShowtellError `worker/no-coordinator` after the time to wait
+ */
+export async function joinWhenThere<T>(
+  options: Pick<WorkerOptions, 'run' | 'waitSeconds'>,
+  join: (address: string) => Promise<T>,
+  stopped: () => boolean,
+): Promise<T | null> {
+  const deadline = performance.now() + options.waitSeconds * 1000;
+  let cause: unknown = null;
+  while (!stopped()) {
+    const address = coordinatorAddress(options.run);
+    if (address !== null) {
+      try {
+        return await join(address);
+      } catch (error) {
+        if (error instanceof ShowtellError && error.code !== 'bus/unreachable') throw error;
+        cause = error;
+      }
+    }
+    if (performance.now() > deadline) {
+      const where = 'folder' in options.run ? options.run.folder : options.run.coordinator;
+      throw new ShowtellError('worker/no-coordinator', { where, seconds: options.waitSeconds }, { cause });
+    }
+    await delay(retryMs);
+  }
+  return null;
+}

@@ -1,0 +1,86 @@
+import { hostname } from 'node:os';
+import { parseArgs } from 'node:util';
+import { ShowtellError } from '@showtell/shared/errors.js';
+
+/** What a worker is started with. */
+export interface WorkerOptions {
+  readonly id: string;
+  /** A run's folder on this machine, or a coordinator elsewhere and the job to train. */
+  readonly run:
+    { readonly folder: string } | { readonly coordinator: string; readonly job: string; readonly data: string | null };
+  /** How long a coordinator is looked for, at the start and after one is lost. */
+  readonly waitSeconds: number;
+  /** Whether the worker ends when its standard input closes. */
+  readonly parent: boolean;
+  readonly metrics: { readonly host: string; readonly port: number };
+}
+
+export const workerHelp = `showtell-worker: joins a run and computes its units until the run ends
+
+  --run DIR             the run's folder, on the coordinator's machine
+  --coordinator HOST:PORT  a coordinator elsewhere; with --job and, if the job names none that is here, --data
+  --job FILE            the job file of that run
+  --data DIR            the data folder on this machine
+  --id NAME             this worker's name in the run (default: worker-HOST-PID)
+  --wait TIME           how long to wait for a coordinator, at first and whenever one is lost: 90, 90s, 5m (default 60s)
+  --parent              end when standard input closes, as it does when the parent process ends
+  --metrics-host HOST   address of /metrics, /healthz, /readyz (default 127.0.0.1)
+  --metrics-port PORT   its port; 0 takes a free one (default 0)
+`;
+
+/** @throws ShowtellError `usage/invalid`; @returns null when help was asked for */
+export function parseWorkerOptions(argv: readonly string[]): WorkerOptions | null {
+  const { values } = parsed(argv);
+  if (values.help === true) return null;
+  const { run, coordinator, job } = values;
+  if ((run === undefined) === (coordinator === undefined)) throw invalid('give either --run or --coordinator');
+  if (coordinator !== undefined && job === undefined) throw invalid('--coordinator needs --job');
+  return {
+    id: values.id ?? `worker-${hostname()}-${process.pid}`,
+    run:
+      run !== undefined
+        ? { folder: run }
+        : { coordinator: coordinator ?? '', job: job ?? '', data: values.data ?? null },
+    waitSeconds: secondsOf(values.wait ?? '60s'),
+    parent: values.parent === true,
+    metrics: { host: values['metrics-host'] ?? '127.0.0.1', port: portOf(values['metrics-port'] ?? '0') },
+  };
+}
+
+function parsed(argv: readonly string[]) {
+  try {
+    return parseArgs({
+      args: [...argv],
+      options: {
+        run: { type: 'string' },
+        coordinator: { type: 'string' },
+        job: { type: 'string' },
+        data: { type: 'string' },
+        id: { type: 'string' },
+        wait: { type: 'string' },
+        parent: { type: 'boolean' },
+        'metrics-host': { type: 'string' },
+        'metrics-port': { type: 'string' },
+        help: { type: 'boolean', short: 'h' },
+      },
+    });
+  } catch (cause) {
+    throw invalid(cause instanceof Error ? cause.message : String(cause));
+  }
+}
+
+function secondsOf(text: string): number {
+  const [, number = '', unit = 's'] = /^(\d+(?:\.\d+)?)(s|m|h)?$/.exec(text) ?? [];
+  if (number === '') throw invalid(`--wait ${text} is no time such as 90, 90s or 5m`);
+  return Number(number) * (unit === 'h' ? 3600 : unit === 'm' ? 60 : 1);
+}
+
+function portOf(text: string): number {
+  const port = Number(text);
+  if (!Number.isInteger(port) || port < 0 || port > 65_535) throw invalid(`--metrics-port ${text} is no port`);
+  return port;
+}
+
+function invalid(detail: string): ShowtellError {
+  return new ShowtellError('usage/invalid', { detail, command: 'worker' });
+}
