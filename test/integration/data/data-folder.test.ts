@@ -257,6 +257,15 @@ describe('data index', () => {
     ['a shard that is missing', (f) => rmSync(join(f, 'train-00001-of-00002')), 'file/missing', /train-00001-of-00002/],
     ['shards of two builds', (f) => writeFileSync(join(f, 'train-00000-of-00003'), ''), 'data/shard-unreadable', /one of/],
     ['a file that is no TFRecord', (f) => writeFileSync(join(f, 'val-00000-of-00001'), 'x'.repeat(99)), 'data/shard-unreadable', /byte 0/],
+    [
+      'empty TFRecord files',
+      (f) => {
+        truncateSync(join(f, 'train-00000-of-00002'));
+        truncateSync(join(f, 'train-00001-of-00002'));
+      },
+      'data/folder-unreadable',
+      /train has 0 records/,
+    ],
     ['no vocabulary', (f) => rmSync(join(f, 'word_counts.txt')), 'file/missing', /word_counts\.txt/],
     [
       'a vocabulary too small for the records',

@@ -19,7 +19,7 @@ export function threadsOption(): Option {
 }
 
 export function shardsOption(split: 'train' | 'val' | 'test', usual: number): Option {
-  const text = `TFRecord files of ${split} (default: ${usual}, or fewer with at least 256 records each)`;
+  const text = `TFRecord files of ${split} (default: ${usual}, but no more than one for every 256 records)`;
   return new Option(`--${split}-shards <n>`, text).argParser(integerFrom(1));
 }
 

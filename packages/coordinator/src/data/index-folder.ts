@@ -48,6 +48,10 @@ export async function indexFolder(options: IndexOptions): Promise<DatasetManifes
   for (const name of SPLIT_NAMES) {
     splits[name] = await indexSplit(name, shards[name], before?.splits[name].captions ?? null, vocabulary, options);
   }
+  if (splits.train.records === splits.train.excluded.length) {
+    const detail = `train has ${splits.train.records} records, none of which can be used`;
+    throw new ShowtellError('data/folder-unreadable', { file: directory, detail });
+  }
   const digests = { train: splits.train.digest, val: splits.val.digest, test: splits.test.digest };
   const manifest: DatasetManifest = {
     format: 'showtell-dataset-1',

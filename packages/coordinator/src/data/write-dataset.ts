@@ -23,7 +23,7 @@ import type { Progress } from './progress.js';
 import { shuffled } from './split-pictures.js';
 import { captionWords } from './tokenize.js';
 
-/** Records a shard holds at most when the number of shards isn't given; im2txt's 256 shards of COCO hold 2,290 each. */
+/** While the number of shards isn't given there is one for so many records; im2txt's 256 of COCO hold 2,290 each. */
 const RECORDS_PER_SHARD = 256;
 
 const DEFAULT_SHARDS: Readonly<Record<SplitName, number>> = { train: 256, val: 4, test: 8 };
@@ -38,7 +38,7 @@ export interface BuildOptions {
   readonly splits: Readonly<Record<SplitName, readonly CaptionedPicture[]>>;
   /** Pictures that were left out before. */
   readonly skipped: readonly SkippedPicture[];
-  /** null: as many as im2txt has, but at least 256 records each. */
+  /** null: as many as im2txt has, but no more than one for every 256 records. */
   readonly shards: Readonly<Record<SplitName, number | null>>;
   readonly minWordCount: number;
   readonly maxWords: number;
