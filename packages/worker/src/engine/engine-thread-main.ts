@@ -34,17 +34,19 @@ async function answer(engine: Engine, { id, call, args }: EngineCall): Promise<v
 
 /** Buffers of a result's arrays, which nobody else holds: they are moved, not copied. */
 function ownBuffers(value: unknown): ArrayBuffer[] {
-  const parts = typeof value === 'object' && value !== null ? [value, ...(Object.values(value) as unknown[])] : [];
-  const buffers = parts.flatMap((part) => {
-    const buffer = ArrayBuffer.isView(part) ? ((part as ArrayBufferView).buffer as unknown) : undefined;
-    return buffer instanceof ArrayBuffer ? [buffer] : [];
-  });
-  return [...new Set(buffers)];
+  const buffers = new Set<ArrayBuffer>();
+  const note = (part: unknown): void => {
+    if (part instanceof Float32Array || part instanceof Int32Array)
+      if (part.buffer instanceof ArrayBuffer) buffers.add(part.buffer);
+  };
+  note(value);
+  if (typeof value === 'object' && value !== null) Object.values(value).forEach(note);
+  return [...buffers];
 }
 
 function thrown(error: unknown): ThrownError {
   if (error instanceof ShowtellError) {
-    return { code: error.code, facts: error.facts, name: error.name, message: error.message };
+    return { code: error.code, facts: error.facts as unknown, name: error.name, message: error.message };
   }
   if (error instanceof Error) {
     const { name, message, stack } = error;
