@@ -18,6 +18,11 @@ function entry<F>(exit: number, text: (facts: F) => string, remedy: (facts: F) =
   return { exit, text, remedy };
 }
 
+/** How many pictures share a fault that is told of one. */
+function ofImages(count: number): string {
+  return count === 1 ? '' : ` (one of ${count} such images)`;
+}
+
 export const errorTable = {
   // general
   'usage/invalid': entry<{ detail: string; command: string }>(
@@ -334,14 +339,12 @@ export const errorTable = {
   ),
   'captions/unknown-image': entry<{ file: string; annotations: string; imageId: number | string; count: number }>(
     65,
-    (f) =>
-      `Image ${f.imageId} in results file ${f.file} has no caption in ${f.annotations} (${f.count} such images in all).`,
+    (f) => `Image ${f.imageId} in results file ${f.file} has no caption in ${f.annotations}${ofImages(f.count)}.`,
     () => 'Score the results against the annotations they were made for.',
   ),
   'captions/missing-result': entry<{ file: string; annotations: string; imageId: number | string; count: number }>(
     65,
-    (f) =>
-      `Results file ${f.file} has no caption for image ${f.imageId} of ${f.annotations} (${f.count} such images in all).`,
+    (f) => `Results file ${f.file} has no caption for image ${f.imageId} of ${f.annotations}${ofImages(f.count)}.`,
     () => 'Caption the missing images, or score the part there is with --partial.',
   ),
   // units
