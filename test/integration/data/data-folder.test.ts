@@ -85,7 +85,9 @@ describe('data synth', () => {
     const folder = temporaryFolder();
     await synthesize(options(folder));
     expect(await synthesize(options(folder))).toBeNull();
+    const before = contents(folder);
     await expect(synthesize(options(folder, { seed: 9 }))).rejects.toMatchObject({ code: 'data/folder-occupied' });
+    expect(contents(folder)).toEqual(before);
     await expect(synthesize(options(folder, { objects: 9 }))).rejects.toMatchObject({ code: 'usage/invalid' });
   });
 });

@@ -23,8 +23,13 @@ export function shardsOption(split: 'train' | 'val' | 'test', usual: number): Op
   return new Option(`--${split}-shards <n>`, text).argParser(integerFrom(1));
 }
 
+export function splitOption(): Option {
+  const text = 'auto, reuse, or shares of train, val and test (see below)';
+  return new Option('--split <rule>', text).argParser(parseSplit).default({ kind: 'auto' }, 'auto');
+}
+
 /** "auto", "reuse", or three shares that add up to 1. */
-export function parseSplit(text: string): SplitRule {
+function parseSplit(text: string): SplitRule {
   if (text === 'auto' || text === 'reuse') return { kind: text };
   const shares = text.split(',').map(Number);
   const [train = NaN, val = NaN, test = NaN] = shares;

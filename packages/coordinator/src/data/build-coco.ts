@@ -4,7 +4,7 @@ import { loadPictures, type CaptionedPicture, type SkippedPicture } from './coco
 import { splitPictures, type SplitRule } from './split-pictures.js';
 import { writeDataset, type BuildOptions } from './write-dataset.js';
 
-export interface BuildCocoOptions extends Omit<BuildOptions, 'source' | 'splits' | 'skipped'> {
+export interface BuildCocoOptions extends Omit<BuildOptions, 'source' | 'plan' | 'splits' | 'skipped'> {
   readonly annotations: string;
   readonly images: string;
   /** COCO's val annotations, of which im2txt trains on the greater part; null for a set in one file. */
@@ -36,6 +36,7 @@ export async function buildCoco(options: BuildCocoOptions): Promise<DatasetManif
   return writeDataset({
     ...options,
     source: { kind: 'build-coco', split: rule, minWordCount, maxWords, seed },
+    plan: null,
     splits,
     skipped: skipped ?? [],
   });

@@ -1,17 +1,20 @@
+import { createHash } from 'node:crypto';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { isDeepStrictEqual } from 'node:util';
 import pLimit from 'p-limit';
 import { ShowtellError } from '@showtell/shared/errors.js';
-import { readManifest } from '@showtell/shared/data/dataset.js';
 import { SPLIT_NAMES, type DatasetManifest, type SplitName } from '@showtell/shared/data/manifest.js';
 import { random } from '@showtell/shared/random.js';
+import { claimFolder } from './build-folder.js';
 import type { CaptionedPicture } from './coco.js';
 import { drawScene } from './draw-scene.js';
 import type { Progress } from './progress.js';
 import { BACKGROUNDS, inventScene, MAX_COUNT, MAX_OBJECTS, type SceneOptions } from './scene.js';
 import { describeSceneTimes } from './scene-captions.js';
 import { writeDataset } from './write-dataset.js';
+
+/** Goes up when the same options draw or describe something else than before. */
+const DRAWING = 1;
 
 export interface SynthOptions extends SceneOptions {
   readonly directory: string;
@@ -37,8 +40,9 @@ export interface SynthOptions extends SceneOptions {
 export async function synthesize(options: SynthOptions): Promise<DatasetManifest | null> {
   checkOptions(options);
   const { directory, seed, pictures, size, objects, maxCount, backgrounds, captions } = options;
-  const source = { kind: 'synth', seed, pictures, size, objects, maxCount, backgrounds, captions } as const;
-  if (await isComplete(directory, source)) return null;
+  const source = { kind: 'synth', drawing: DRAWING, seed, pictures, size, objects, maxCount, backgrounds, captions } as const;
+  const plan = createHash('sha256').update(JSON.stringify({ source, shards: options.shards })).digest('hex');
+  if ((await claimFolder(directory, plan)) === 'complete') return null;
   await mkdir(join(directory, 'images'), { recursive: true });
   const splits = {} as Record<SplitName, CaptionedPicture[]>;
   let firstId = 1;
@@ -49,6 +53,7 @@ export async function synthesize(options: SynthOptions): Promise<DatasetManifest
   return writeDataset({
     directory,
     source,
+    plan,
     splits,
     skipped: [],
     shards: options.shards,
@@ -60,12 +65,6 @@ export async function synthesize(options: SynthOptions): Promise<DatasetManifest
     skipBad: false,
     progress: options.progress,
   });
-}
-
-/** Whether the folder was made by these options, so that nothing need be drawn again. */
-async function isComplete(directory: string, source: object): Promise<boolean> {
-  const manifest = await readManifest(directory).catch(() => null);
-  return manifest !== null && isDeepStrictEqual({ ...manifest.source, plan: undefined }, { ...source, plan: undefined });
 }
 
 function checkOptions(options: SynthOptions): void {

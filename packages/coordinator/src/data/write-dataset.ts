@@ -35,6 +35,8 @@ export interface BuildOptions {
   readonly directory: string;
   /** Where the set came from, for dataset.json: a command and the options that made it. */
   readonly source: { readonly kind: 'build-coco' | 'synth'; readonly [option: string]: unknown };
+  /** Hash of all that decides the folder's bytes; null: it is taken of the pairs, the vocabulary and the options. */
+  readonly plan: string | null;
   readonly splits: Readonly<Record<SplitName, readonly CaptionedPicture[]>>;
   /** Pictures that were left out before. */
   readonly skipped: readonly SkippedPicture[];
@@ -72,7 +74,7 @@ export async function writeDataset(options: BuildOptions): Promise<DatasetManife
   const vocabulary = makeVocabulary(counts.map(({ word }) => word));
   noteUnknownWords(pairs.train, vocabulary, options);
 
-  const plan = planDigest(options, pairs, vocabulary);
+  const plan = options.plan ?? planDigest(options, pairs, vocabulary);
   if ((await claimFolder(directory, plan)) === 'complete') return null;
   const faults = await checkPictures(options);
   for (const [imageId, { file, fault }] of faults) skipped.push({ imageId, file, reason: fault });

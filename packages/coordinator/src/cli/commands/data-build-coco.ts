@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { buildCoco } from '../../data/build-coco.js';
 import type { SplitRule } from '../../data/split-pictures.js';
-import { integerFrom, parseSplit, shardsOption, threadsOption } from '../data-options.js';
+import { integerFrom, shardsOption, splitOption, threadsOption } from '../data-options.js';
 import { reportBuilt } from '../data-report.js';
 import { terminalProgress } from '../terminal-progress.js';
 
@@ -42,7 +42,7 @@ export function register(parent: Command): void {
     .option('--val-annotations <file>', "COCO's annotations for validation, such as captions_val2014.json")
     .option('--val-images <dir>', 'folder of their JPEGs (default: --images)')
     .requiredOption('--out <dir>', 'data folder to make')
-    .option('--split <rule>', 'auto, reuse, or shares of train, val and test (see below)', parseSplit, { kind: 'auto' })
+    .addOption(splitOption())
     .option('--min-word-count <n>', 'rarer words become <UNK>', integerFrom(1), 4)
     .option('--max-words <n>', 'longer captions are refused', integerFrom(1), 100)
     .addOption(shardsOption('train', 256))
