@@ -49,7 +49,7 @@ export class WorkerProcesses implements AsyncDisposable {
     const id = `worker-${i + 1}`;
     const logFile = join(runDirectory, 'logs', `${id}.out`);
     const main = fileURLToPath(import.meta.resolve('@showtell/worker/main.js'));
-    const args = [main, '--run', runDirectory, '--id', id, '--slot', String(i), '--parent'];
+    const args = [main, '--run', runDirectory, '--id', id, '--parent'];
     const child = startChild(process.execPath, args, { logFile });
     const startedAt = Date.now();
     this.children.set(id, child);

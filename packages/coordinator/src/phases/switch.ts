@@ -1,4 +1,4 @@
-import { exactLog } from '@showtell/shared/random.js';
+import { exactLog } from '@showtell/shared/exact-math.js';
 import type { Job } from '@showtell/shared/job/job.js';
 import type { PhaseName } from '@showtell/shared/job/phases.js';
 

@@ -102,7 +102,8 @@ export class TensorflowEngine implements Engine {
     const written: Record<string, Float32Array> = {};
     for (const { name, group } of this.#specs) {
       const target = segments[group];
-      if (group === 'embedding') written[name] = into.embeddingRows;
+      if (group === 'embedding')
+        written[name] = into.embeddingRows.subarray(0, B * T * this.#options.model.decoder.embedding);
       else if (trained.includes(name) || (phase === 'joint' && group === 'statistics')) {
         if (target === undefined) throw new RangeError(`the ${phase} step was given no buffer for ${group}`);
         const { offset, size } = this.#layout.entry(name);
