@@ -55,6 +55,11 @@ export function featuresOf(encoder: Pick<EncoderShape, 'name' | 'depthMultiplier
 
 /** The encoder's parameters alone, in slim's order. */
 export function encoderParameters(encoder: Pick<EncoderShape, 'name' | 'depthMultiplier'>): ParameterSpec[] {
+  return networkParameters(encoders[encoder.name], encoder.depthMultiplier);
+}
+
+/** A table's parameters, in the order of its rows. */
+export function networkParameters(network: Network, depthMultiplier: number): ParameterSpec[] {
   const specs: ParameterSpec[] = [];
   const collect = {
     conv: (layer: ConvLayer) => {
@@ -65,7 +70,7 @@ export function encoderParameters(encoder: Pick<EncoderShape, 'name' | 'depthMul
     concat: () => null,
     add: () => null,
   };
-  walkNetwork<null>(encoders[encoder.name], encoder.depthMultiplier, collect, null);
+  walkNetwork<null>(network, depthMultiplier, collect, null);
   return specs;
 }
 

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { type ConvLayer, type Interpreter, walkNetwork } from '@showtell/shared/model/network.js';
+import { type ConvLayer, type Interpreter, type Network, walkNetwork } from '@showtell/shared/model/network.js';
 import { type EncoderShape, convNames, encoders } from '@showtell/shared/model/parameters.js';
 import { type Ops, tfjsPadding } from './ops.js';
 
@@ -48,13 +48,32 @@ export function encodeFolded(ops: Ops, model: EncoderModel, folded: Parameters, 
   return encode(ops, model, folded, images, addBias);
 }
 
+type NormalizedConv = (layer: ConvLayer, x: tf.Tensor4D, weights: tf.Tensor4D) => tf.Tensor4D;
+
 function encode(
   ops: Ops,
   model: EncoderModel,
   parameters: Parameters,
   images: tf.Tensor4D,
-  normalized: (layer: ConvLayer, x: tf.Tensor4D, weights: tf.Tensor4D) => tf.Tensor4D,
+  normalized: NormalizedConv,
 ): tf.Tensor2D {
+  const last = runNetwork(ops, encoders[model.name], model.depthMultiplier, parameters, images, normalized); // [B, H, W, F]
+  const [B, H, W, F] = last.shape;
+  return tf.reshape(tf.avgPool(last, [H, W], 1, 'valid'), [B, F]);
+}
+
+/**
+ * A table's last layer.
+ * @param normalized what a convolution with batch norm and ReLU does, which training and inference differ in
+ */
+export function runNetwork(
+  ops: Ops,
+  network: Network,
+  depthMultiplier: number,
+  parameters: Parameters,
+  images: tf.Tensor4D,
+  normalized: NormalizedConv,
+): tf.Tensor4D {
   const layers: Interpreter<tf.Tensor4D> = {
     conv: (layer, x) => {
       const names = convNames(layer);
@@ -81,9 +100,7 @@ function encode(
       return (relu ? tf.relu(sum) : sum) as tf.Tensor4D;
     },
   };
-  const last = walkNetwork(encoders[model.name], model.depthMultiplier, layers, images).value; // [B, H, W, F]
-  const [B, H, W, F] = last.shape;
-  return tf.reshape(tf.avgPool(last, [H, W], 1, 'valid'), [B, F]);
+  return walkNetwork(network, depthMultiplier, layers, images).value;
 }
 
 /** A parameter by name, as the rank its use asks for. */
