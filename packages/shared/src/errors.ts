@@ -379,6 +379,16 @@ export const errorTable = {
     () =>
       'Run it on a machine with the same instruction sets and engine as the first worker, or begin a new run here: kernels differ by processor, and a run promises the same bits on every worker.',
   ),
+  'caption/no-vocabulary': entry<{ checkpoint: string; places: readonly string[] }>(
+    66,
+    (f) => `The words of the checkpoint ${f.checkpoint} are in none of ${f.places.join(', ')}.`,
+    () => "Name the data folder's word_counts.txt by --vocabulary.",
+  ),
+  'caption/other-vocabulary': entry<{ checkpoint: string; file: string }>(
+    65,
+    (f) => `${f.file} is not the vocabulary that the checkpoint ${f.checkpoint} was trained with.`,
+    () => 'Give the word_counts.txt of the data it was trained on; word ids mean other words otherwise.',
+  ),
   'worker/no-coordinator': entry<{ where: string; seconds: number }>(
     69,
     (f) => `No coordinator answered at ${f.where} within ${f.seconds} s.`,

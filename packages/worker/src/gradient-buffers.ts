@@ -43,11 +43,6 @@ export class GradientBufferPool {
   }
 }
 
-/** The buffers with as much room for embedding rows as a unit of B examples and T words has. */
-export function sizedFor(buffers: GradientBuffers, B: number, T: number, E: number): GradientBuffers {
-  return { ...buffers, embeddingRows: buffers.embeddingRows.subarray(0, B * T * E) };
-}
-
 function floats(elements: number): Float32Array {
   return new Float32Array(allocateShared(elements * Float32Array.BYTES_PER_ELEMENT), 0, elements);
 }

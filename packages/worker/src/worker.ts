@@ -26,7 +26,7 @@ import type { ParameterLayout } from '@showtell/shared/tensors/layout.js';
 import { Bell } from './bell.js';
 import { Canary, type CanaryGraph } from './canary.js';
 import type { Engine, GradientBuffers, StepResult, TrainingPhase } from './engine/engine.js';
-import { GradientBufferPool, sizedFor } from './gradient-buffers.js';
+import { GradientBufferPool } from './gradient-buffers.js';
 import { HeldUnits, type HeldUnit } from './held-units.js';
 import type { Prefetcher } from './input/prefetch.js';
 import type { InputRules, PreparedUnit, PrepareRequest } from './input/prepare-unit.js';
@@ -322,7 +322,7 @@ export class Worker {
   }
 
   private async train(unit: HeldUnit, given: PreparedUnit, version: Version, shift: Shift): Promise<void> {
-    const { engine, metrics, rules } = this.parts;
+    const { engine, metrics } = this.parts;
     const phase: TrainingPhase = version.phase === Phase.PHASE_JOINT ? 'joint' : 'decoder-only';
     let prepared = given;
     if (phase === 'joint' && prepared.imageOf.length < prepared.places.length)
@@ -335,13 +335,12 @@ export class Worker {
     try {
       if (B > 0) {
         const tokens = captions.mask.reduce((sum, counts) => sum + counts, 0);
-        const into = sizedFor(buffers, B, captions.T, rules.dropout.embedding);
-        await this.ensure(shift, { kind: 'train', phase, B, T: captions.T, tokens }, into);
+        await this.ensure(shift, { kind: 'train', phase, B, T: captions.T, tokens }, buffers);
         if (phase === 'decoder-only' && prepared.imageOf.length > 0)
-          await this.ensure(shift, { kind: 'features' }, into);
+          await this.ensure(shift, { kind: 'features' }, buffers);
         const began = performance.now();
         const features = phase === 'joint' ? null : await this.features(prepared);
-        result = await trainUnit(engine, prepared, phase, features, into);
+        result = await trainUnit(engine, prepared, phase, features, buffers);
         computeSeconds = (performance.now() - began) / 1000;
         this.seconds.compute += computeSeconds;
         metrics.series.compute.observe({ kind: 'train', phase }, computeSeconds);
