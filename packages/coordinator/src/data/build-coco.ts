@@ -2,7 +2,8 @@ import type { DatasetManifest } from '@showtell/shared/data/manifest.js';
 import { ShowtellError } from '@showtell/shared/errors.js';
 import { loadPictures, type CaptionedPicture, type SkippedPicture } from './coco.js';
 import { splitPictures, type SplitRule } from './split-pictures.js';
-import { writeDataset, type BuildOptions } from './write-dataset.js';
+import { writeDataset } from './write-dataset.js';
+import type { BuildOptions } from './build-options.js';
 
 export interface BuildCocoOptions extends Omit<BuildOptions, 'source' | 'plan' | 'splits' | 'skipped'> {
   readonly annotations: string;

@@ -27,13 +27,13 @@ const cocoSchema = z.object({
   images: z.array(z.object({ id: z.int(), file_name: z.string().min(1), scene: z.unknown().optional() })),
   annotations: z.array(z.object({ id: z.int(), image_id: z.int(), caption: z.string() })),
 });
-export type CocoCaptions = z.infer<typeof cocoSchema>;
+type CocoCaptions = z.infer<typeof cocoSchema>;
 
 /**
  * Reads a COCO caption annotation file.
  * @throws ShowtellError `file/missing`, `data/annotations-unreadable` naming the field
  */
-export async function readCocoCaptions(file: string): Promise<CocoCaptions> {
+async function readCocoCaptions(file: string): Promise<CocoCaptions> {
   const text = await readFile(file, 'utf8').catch((cause: unknown) => {
     throw new ShowtellError('file/missing', { file, what: 'The annotation file' }, { cause });
   });

@@ -23,7 +23,7 @@ import type { Progress } from './progress.js';
 const SHARD_NAME = /^(train|val|test)-(\d{5})-of-(\d{5})$/;
 const VOCABULARY_FILE = 'word_counts.txt';
 
-export interface IndexOptions {
+interface IndexOptions {
   readonly directory: string;
   /** Decode each picture too; what doesn't decode is excluded. */
   readonly decode: boolean;

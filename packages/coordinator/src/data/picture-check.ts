@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import sharp from 'sharp';
 
 /** A picture's bytes as they go into a record, or why they can't. */
-export type CheckedPicture = { readonly jpeg: Uint8Array } | { readonly fault: string };
+type CheckedPicture = { readonly jpeg: Uint8Array } | { readonly fault: string };
 
 /**
  * Reads a picture and decodes it whole, as im2txt does before it writes one: a JPEG in RGB or grey passes as it is.

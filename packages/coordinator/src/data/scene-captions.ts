@@ -5,7 +5,7 @@ import type { Scene, Thing } from './scene.js';
  * What an annotator writes about a scene: true in every word, in a wording that varies from one to the next as people's
  * does, but plain enough that a reader who sees the picture can foresee most of it.
  */
-export function describeScene(scene: Scene, random: Random): string {
+function describeScene(scene: Scene, random: Random): string {
   const said = scene.things.length === 1 ? describeOne(scene, random) : describeSeveral(scene, random);
   return scene.background !== 'plain' && random.integer(3) === 0 ? `${said} on a ${scene.background} background` : said;
 }

@@ -11,18 +11,18 @@ export const COLORS = {
   black: [15, 15, 15],
   white: [250, 250, 250],
 } as const satisfies Record<string, readonly [number, number, number]>;
-export type Color = keyof typeof COLORS;
+type Color = keyof typeof COLORS;
 
-export const SHAPES = ['circle', 'square', 'triangle'] as const;
+const SHAPES = ['circle', 'square', 'triangle'] as const;
 export type Shape = (typeof SHAPES)[number];
 
-export const SIZES = ['small', 'large'] as const;
+const SIZES = ['small', 'large'] as const;
 export type Size = (typeof SIZES)[number];
 
 export const ROWS = ['top', 'middle', 'bottom'] as const;
 export const COLUMNS = ['left', 'center', 'right'] as const;
 export type Row = (typeof ROWS)[number];
-export type Column = (typeof COLUMNS)[number];
+type Column = (typeof COLUMNS)[number];
 
 export const BACKGROUNDS = ['plain', 'striped', 'dotted', 'checkered'] as const;
 export type Background = (typeof BACKGROUNDS)[number];

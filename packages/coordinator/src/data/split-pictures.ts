@@ -9,10 +9,10 @@ export type SplitRule =
   | { readonly kind: 'shares'; readonly train: number; readonly val: number; readonly test: number };
 
 /** im2txt's: all of COCO's train and 85 % of its val to train on, 5 % to validate, 10 % to test. */
-export const IM2TXT_SHARES = { kind: 'shares', train: 0.85, val: 0.05, test: 0.1 } as const;
+const IM2TXT_SHARES = { kind: 'shares', train: 0.85, val: 0.05, test: 0.1 } as const;
 
 /** Fewer pictures than this in a single annotation file are not divided unless shares are given. */
-export const SMALL_SET = 100;
+const SMALL_SET = 100;
 
 /**
  * Divides pictures into train, val and test.

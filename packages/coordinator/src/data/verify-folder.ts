@@ -5,7 +5,7 @@ import { ShowtellError } from '@showtell/shared/errors.js';
 import { decodeFault } from './picture-check.js';
 import type { Progress } from './progress.js';
 
-export interface RecordFault {
+interface RecordFault {
   readonly split: SplitName;
   readonly file: string;
   readonly shard: number;

@@ -170,7 +170,7 @@ function recordsInUse(
 }
 
 /** Where a record's whole frame is in its shard's file, for readers that fetch byte ranges. */
-export function frameRange(ref: RecordRef): { start: number; end: number } {
+function frameRange(ref: RecordRef): { start: number; end: number } {
   return { start: ref.offset - HEADER_BYTES, end: ref.offset + ref.length + FOOTER_BYTES };
 }
 
@@ -178,7 +178,7 @@ export function frameRange(ref: RecordRef): { start: number; end: number } {
  * The record's data out of its frame, a view.
  * @throws ShowtellError `data/record-corrupt` when the bytes aren't those the index fixes
  */
-export function unwrapFrame(split: Split, ref: RecordRef, frame: Buffer): Uint8Array {
+function unwrapFrame(split: Split, ref: RecordRef, frame: Buffer): Uint8Array {
   const index = split.index(ref.shard);
   const record = index.at(ref.offset);
   const corrupt = (detail: string): ShowtellError => {

@@ -14,7 +14,7 @@ export interface CaptionExample {
 }
 
 /** The part of a pair that a step on cached features needs. */
-export interface CaptionIds {
+interface CaptionIds {
   readonly imageId: number;
   readonly ids: Int32Array;
 }

@@ -40,7 +40,7 @@ export function indexFile(shardFile: string): string {
   return `${shardFile}.index`;
 }
 
-export function encodeIndex(shardBytes: number, entries: readonly IndexEntry[]): Buffer {
+function encodeIndex(shardBytes: number, entries: readonly IndexEntry[]): Buffer {
   const bytes = Buffer.alloc(INDEX_HEADER_BYTES + entries.length * ENTRY_BYTES);
   MAGIC.copy(bytes);
   bytes.writeBigUInt64LE(BigInt(shardBytes), 8);
@@ -56,7 +56,7 @@ export function encodeIndex(shardBytes: number, entries: readonly IndexEntry[]):
 }
 
 /** @throws ShowtellError `data/index-unreadable` when the bytes are damaged or disagree with themselves */
-export function decodeIndex(bytes: Buffer, file: string): ShardIndex {
+function decodeIndex(bytes: Buffer, file: string): ShardIndex {
   const unreadable = (detail: string) => new ShowtellError('data/index-unreadable', { file, detail });
   if (bytes.length < INDEX_HEADER_BYTES || !bytes.subarray(0, 8).equals(MAGIC)) throw unreadable('it is no index');
   const count = bytes.readUInt32LE(16);

@@ -10,7 +10,7 @@ export const HEADER_BYTES = 12;
 export const FOOTER_BYTES = 4;
 
 /** No record is longer: a JPEG of this size is a fault of the file, not a picture. */
-export const MAX_RECORD_BYTES = 256 * 1024 * 1024;
+const MAX_RECORD_BYTES = 256 * 1024 * 1024;
 
 const CHUNK_BYTES = 4 * 1024 * 1024;
 
@@ -42,7 +42,7 @@ export function frameLength(header: Buffer): number | null {
 }
 
 /** A record met while reading a file from its start. */
-export interface ScannedRecord {
+interface ScannedRecord {
   /** Of the data, in bytes from the start of the file. */
   readonly offset: number;
   readonly length: number;

@@ -4,7 +4,7 @@ import { ShowtellError } from '../errors.js';
 
 export const START_WORD = '<S>';
 export const END_WORD = '</S>';
-export const UNKNOWN_WORD = '<UNK>';
+const UNKNOWN_WORD = '<UNK>';
 
 /**
  * Words and their ids as im2txt has them: the id is the line in word_counts.txt, counted from 0, and the id after the
@@ -73,7 +73,7 @@ export async function readVocabulary(file: string): Promise<Vocabulary> {
 }
 
 /** A word and how often the training captions have it. */
-export interface WordCount {
+interface WordCount {
   readonly word: string;
   readonly count: number;
 }
