@@ -2,17 +2,11 @@ import type { Interruption, RunControl } from './run.js';
 
 /** The switchboard of one run: signals, commands and faults on one side, the run's loop on the other. */
 export class Control implements RunControl {
-  readonly interrupted: Promise<Interruption>;
   private reason: Interruption | null = null;
-  private interrupt: (interruption: Interruption) => void = () => undefined;
+  private readonly listeners = new Set<(interruption: Interruption) => void>();
   private resumed: Promise<void> = Promise.resolve();
   private release: (() => void) | null = null;
-
   private pauseListener: (paused: boolean) => void = () => undefined;
-
-  constructor() {
-    this.interrupted = new Promise((resolve) => (this.interrupt = resolve));
-  }
 
   get interruption(): Interruption | null {
     return this.reason;
@@ -30,6 +24,12 @@ export class Control implements RunControl {
   /** Ends the run because it cannot go on. The first reason counts. */
   fail(error: Error): void {
     this.end({ type: 'fail', error });
+  }
+
+  onInterruption(listener: (interruption: Interruption) => void): () => void {
+    if (this.reason !== null) listener(this.reason);
+    else this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
   }
 
   /** Is told from now on when a person pauses or resumes. */
@@ -57,6 +57,8 @@ export class Control implements RunControl {
   private end(interruption: Interruption): void {
     if (this.reason !== null) return;
     this.reason = interruption;
-    this.interrupt(interruption);
+    this.release?.();
+    for (const listener of this.listeners) listener(interruption);
+    this.listeners.clear();
   }
 }

@@ -52,13 +52,13 @@ export interface CoordinatorOptions {
   readonly httpPort: number;
   /** Folder for exchange through shared memory; null: by gRPC alone. */
   readonly sharedMemory: string | null;
-  /** A checkpoint of another run to begin with instead of first values. */
-  readonly from: string | null;
   readonly log: Logger;
 }
 
 /** How long a session, a call or the queue may take to end at the close. */
 const closeMs = 3_000;
+/** How often unpublished offers, a newer generation and a stall are looked for. */
+const watchMs = 1_000;
 /** A unit without a known holder is offered again this long after a worker was lost. */
 const orphanMs = 500;
 
@@ -78,13 +78,15 @@ export async function* coordinate(options: CoordinatorOptions, control: Control)
     onDamaged: (path, error) => log.warn('a damaged checkpoint is passed over', { path, error }),
   });
   const parameters = modelParameters(job);
-  const start = await startingPoint({ job, journal, checkpoints, parameters, from: options.from, log });
+  const start = await startingPoint({ job, journal, checkpoints, parameters, from: identity.forkedFrom, log });
   journal.append({
     type: 'generation',
     generation: generation.number,
     fromStep: start.resumed ? start.state.step : null,
   });
-  await using account = await StepAccount.open(folder.at('steps.jsonl'), start.state.step);
+  await using account = await StepAccount.open(folder.at('steps.jsonl'), start.state.step, (error) =>
+    log.error('steps.jsonl could not be written and has gaps', { error }),
+  );
 
   const evaluation = await Evaluation.open(dataset, job);
   await using server = await ParameterServer.open({
@@ -103,6 +105,7 @@ export async function* coordinate(options: CoordinatorOptions, control: Control)
     onNotice: (text) => log.info(text),
   });
 
+  let onReconnected = (): void => undefined;
   const bus = await connectBus({
     servers: [options.natsUrl],
     name: `showtell coordinator ${identity.run}`,
@@ -110,7 +113,7 @@ export async function* coordinate(options: CoordinatorOptions, control: Control)
       log.warn(`the broker's connection: ${state.type}`);
       if (state.type === 'lost')
         control.fail(new ShowtellError('bus/unreachable', { servers: options.natsUrl }, { cause: state.cause }));
-      if (state.type === 'reconnected') void rebuildQueue();
+      if (state.type === 'reconnected') onReconnected();
     },
   });
   await using _bus = { [Symbol.asyncDispose]: () => closeBus(bus) };
@@ -119,11 +122,31 @@ export async function* coordinate(options: CoordinatorOptions, control: Control)
     generation: generation.number,
     leaseMs: job.cluster.leaseSeconds * 1000,
   });
-  const rebuildQueue = async (): Promise<void> => {
-    if (await queue.ensure()) await dispatcher.republish();
+  let isOver = false;
+  /** Set while the broker may lack what was published. */
+  let brokerWasAway = false;
+  const guarded = (work: () => Promise<void>): void => {
+    if (isOver) return;
+    work().catch((error: unknown) => log.error('something went wrong beside the run', { error }));
+  };
+  const restoreQueue = async (): Promise<void> => {
+    if (!brokerWasAway || bus.isClosed()) return;
+    brokerWasAway = false;
+    try {
+      if (await queue.ensure()) await dispatcher.republish();
+      else await dispatcher.catchUp();
+    } catch (error) {
+      brokerWasAway = true;
+      log.warn('the queue could not be restored yet', { error });
+    }
+  };
+  onReconnected = () => {
+    brokerWasAway = true;
+    guarded(restoreQueue);
   };
 
   const train = dataset.split('train');
+  const plan = new Plan(job, train);
   const describe = (unit: Unit): string => {
     const records = unit.work?.value.records ?? [];
     const shards = unit.work?.$case === 'evaluation' ? dataset.split('val').shards : train.shards;
@@ -133,7 +156,7 @@ export async function* coordinate(options: CoordinatorOptions, control: Control)
     run: identity.run,
     generation: generation.number,
     lookAhead: job.cluster.lookAhead,
-    plan: new Plan(job, train),
+    plan,
     queue,
     workers: () => workers,
     describe,
@@ -141,11 +164,12 @@ export async function* coordinate(options: CoordinatorOptions, control: Control)
       series.unitsRedelivered.inc({ reason: reason.includes('worker') ? 'worker-lost' : 'given-back' });
       log.warn('a unit is offered again', { step: unit.step, unit: String(unit.index), reason });
     },
+    onBrokerAway: (error) => {
+      brokerWasAway = true;
+      log.warn('the broker did not take an offer; it is made again', { error });
+    },
     onPoison: (error) => control.fail(error),
   });
-  const guarded = (work: Promise<void>): void => {
-    work.catch((error: unknown) => log.error('the queue did not take a message', { error }));
-  };
 
   const workers: Workers = new Workers(
     { version, jobSha256: identity.jobSha256, datasetDigest: identity.datasetDigest },
@@ -169,16 +193,16 @@ export async function* coordinate(options: CoordinatorOptions, control: Control)
       left: (worker, died) => {
         series.workers.set(workers.list.length);
         log.warn(died ? 'a worker died' : 'a worker left', { worker: worker.id, holding: worker.leases.size });
-        guarded(server.forgetWorker(worker.id));
-        guarded(dispatcher.workerLeft(worker, died));
-        setTimeout(() => guarded(dispatcher.offerOrphans('its worker is gone')), orphanMs);
+        guarded(() => server.forgetWorker(worker.id));
+        guarded(() => dispatcher.workerLeft(worker, died));
+        if (!isOver) setTimeout(() => guarded(() => dispatcher.offerOrphans('its worker is gone')), orphanMs).unref();
       },
       leaseReturned: (_worker, unit, reason) => {
         log.debug('a unit was given back', { step: unit.step, unit: String(unit.index), reason });
       },
       unitFailed: (worker, { unit, code, text }) => {
         log.warn('a unit failed', { step: unit.step, unit: String(unit.index), worker: worker.id, code, text });
-        guarded(dispatcher.unitFailed(worker, unit, text));
+        guarded(() => dispatcher.unitFailed(worker, unit, text));
       },
     },
   );
@@ -215,7 +239,7 @@ export async function* coordinate(options: CoordinatorOptions, control: Control)
           worker: header.worker,
           detail,
         });
-        guarded(dispatcher.refused(unit, header.worker, detail));
+        guarded(() => dispatcher.refused(unit, header.worker, detail));
         return;
       }
       default:
@@ -226,7 +250,7 @@ export async function* coordinate(options: CoordinatorOptions, control: Control)
   const noteSkipped = (header: GradientHeader): void => {
     const { unit, skipped } = header;
     if (unit === undefined || skipped.length === 0) return;
-    const records = new Plan(job, train).units(unit.step)[unit.index]?.records ?? [];
+    const records = plan.units(unit.step)[unit.index]?.records ?? [];
     const names = skipped.map((i) => `${train.shards[records[i]?.shard ?? 0]?.file ?? ''}@${records[i]?.offset ?? 0}`);
     const before = new Set(journal.of('skipped').flatMap((entry) => entry.records));
     const fresh = names.filter((name) => !before.has(name));
@@ -240,11 +264,24 @@ export async function* coordinate(options: CoordinatorOptions, control: Control)
   };
 
   await using grpc = await serveGrpc(options, {
-    ...parameterHandlers(server, onVerdict),
+    ...parameterHandlers(server, (header, verdict) => {
+      try {
+        onVerdict(header, verdict);
+      } catch (error) {
+        // The journal took no entry: a worker can do nothing about that.
+        control.fail(error as Error);
+      }
+    }),
     session: workers.serve,
     pushEvaluation: (call, respond) => {
       lastResult = Date.now();
-      respond(null, round.push(call.request));
+      const { unit, worker } = call.request;
+      const answer = round.push(call.request);
+      if (answer.verdict === Verdict.VERDICT_INVALID && unit !== undefined) {
+        log.warn('an evaluation was refused', { unit: String(unit.index), worker, detail: answer.detail });
+        guarded(() => dispatcher.refused(unit, worker, answer.detail));
+      }
+      respond(null, answer);
     },
     checkCanary: (call, respond) => {
       try {
@@ -289,15 +326,23 @@ export async function* coordinate(options: CoordinatorOptions, control: Control)
     nats: options.natsUrl,
     http: http.url,
   });
-  using _watch = every(1000, () => {
-    const stallMs = job.cluster.stallSeconds * 1000;
-    if (control.isPaused || Date.now() - lastResult < stallMs) return;
+  using _watch = every(watchMs, () => {
+    guarded(restoreQueue);
+    try {
+      generation.assertCurrent();
+    } catch (error) {
+      control.fail(error as Error);
+    }
+    if (control.isPaused) lastResult = Date.now();
+    if (Date.now() - lastResult < job.cluster.stallSeconds * 1000) return;
     lastResult = Date.now();
     log.warn('no result for a while', {
       seconds: job.cluster.stallSeconds,
       missing: dispatcher.missing(),
       workers: workers.list.length,
     });
+    // A unit that its worker lost without a word would be waited for for ever.
+    guarded(() => dispatcher.offerOrphans('nothing was heard of it'));
   });
 
   const context = {
@@ -324,7 +369,10 @@ export async function* coordinate(options: CoordinatorOptions, control: Control)
     save: (at, pinned) => saveCheckpoint(context, at, pinned),
     restore: (toStep, lineage) => restoreAtMost(context, toStep, lineage),
     unigramLossPerWord: evaluation.unigramLossPerWord,
+    assertCurrent: () => generation.assertCurrent(),
   } satisfies Parameters<typeof run>[0];
+  // Else a fork that has no checkpoint of its own yet could go back to nothing but first values.
+  if (!start.resumed && identity.forkedFrom !== null) await saveCheckpoint(context, state, true);
   let completed = false;
   try {
     for await (const event of run(parts, state)) {
@@ -338,7 +386,12 @@ export async function* coordinate(options: CoordinatorOptions, control: Control)
       if (event.type === 'finished') completed = true;
       yield event;
     }
+  } catch (error) {
+    // Whoever listens to the control, as local workers do, is told of this end too.
+    control.fail(error as Error);
+    throw error;
   } finally {
+    isOver = true;
     if (completed) workers.dismiss(Command_Kind.KIND_COMPLETE, 'the run is complete');
     else workers.dismiss(Command_Kind.KIND_STOP, 'the coordinator stops');
     await queue.remove().catch(() => undefined);

@@ -8,6 +8,9 @@ type Offer = Unit & { id: UnitId };
 
 interface Outstanding {
   offer: Offer;
+  lane: Lane;
+  /** Whether the broker has said that it took the offer. */
+  published: boolean;
   /** Workers that reported they could not compute it, or died while they held it, and how. */
   readonly failures: string[];
   /** Results that the parameter server refused. */
@@ -30,6 +33,8 @@ export interface DispatcherOptions {
   /** Names a unit's records for a person. */
   readonly describe: (unit: Unit) => string;
   readonly onOfferedAgain: (unit: UnitId, reason: string) => void;
+  /** The broker took no message; what is missing there is published when it is back ({@link Dispatcher.catchUp}). */
+  readonly onBrokerAway: (error: unknown) => void;
   /** A unit that cannot be computed ends the run. */
   readonly onPoison: (error: ShowtellError) => void;
 }
@@ -49,13 +54,16 @@ export class Dispatcher {
 
   constructor(private readonly options: DispatcherOptions) {}
 
-  /** The next steps come from here on: at the start, after a rollback. Everything published before is withdrawn. */
+  /**
+   * The next steps come from here on: at the start, after a rollback. Everything published before is withdrawn; what
+   * cannot be, while the broker is away, is of an older lineage, which workers drop.
+   */
   async restart(step: number, lineage: number): Promise<void> {
     this.outstanding.clear();
     this.horizon = step;
     this.current = step;
     this.lineage = lineage;
-    await this.options.queue.purge();
+    await this.options.queue.purge().catch(this.options.onBrokerAway);
   }
 
   /**
@@ -93,8 +101,9 @@ export class Dispatcher {
     const held = this.outstanding.get(offerKey(id));
     if (held === undefined) return;
     held.offer = { ...held.offer, id: { ...held.offer.id, attempt: held.offer.id.attempt + 1 } };
+    held.lane = 'now';
     this.options.onOfferedAgain(held.offer.id, reason);
-    await this.options.queue.publish('now', held.offer);
+    await this.publish(held);
   }
 
   /** A worker's session broke: what it held is offered again, and counts against the unit while others live. */
@@ -135,6 +144,15 @@ export class Dispatcher {
       await this.offerAgain(offer.id, 'the broker lost its queue');
   }
 
+  /** Publishes what the broker did not take while it was away. */
+  async catchUp(): Promise<void> {
+    for (const held of [...this.outstanding.values()]) {
+      if (held.published) continue;
+      await this.publish(held);
+      if (!held.published) return;
+    }
+  }
+
   /** What the current work waits for, and who holds it: what a stall's message says. */
   missing(): { unit: string; holders: string[] }[] {
     return [...this.outstanding.entries()]
@@ -154,8 +172,21 @@ export class Dispatcher {
   }
 
   private async offer(lane: Lane, offer: Offer): Promise<void> {
-    this.outstanding.set(offerKey(offer.id), { offer, failures: [], refusals: [] });
-    await this.options.queue.publish(lane, offer);
+    const held: Outstanding = { offer, lane, published: false, failures: [], refusals: [] };
+    this.outstanding.set(offerKey(offer.id), held);
+    await this.publish(held);
+  }
+
+  /** A broker that is away keeps no step from being taken: the offer stays outstanding and is published later. */
+  private async publish(held: Outstanding): Promise<void> {
+    const { offer, lane } = held;
+    held.published = false;
+    try {
+      await this.options.queue.publish(lane, offer);
+      if (held.offer === offer) held.published = true;
+    } catch (error) {
+      this.options.onBrokerAway(error);
+    }
   }
 
   private blame(id: UnitId, worker: Worker, detail: string): void {

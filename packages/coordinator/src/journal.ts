@@ -49,6 +49,8 @@ function checksum(at: string, entry: JournalEntry): number {
 
 /** A run's `journal.jsonl`: a line an entry, each with the CRC-32C of its content, in the order of their writing. */
 export class Journal implements Disposable {
+  private closed = false;
+
   private constructor(
     readonly file: string,
     private readonly descriptor: number,
@@ -64,8 +66,9 @@ export class Journal implements Disposable {
    */
   static open(file: string, mayWrite: () => void): Journal {
     const { entries, bytes } = existsSync(file) ? readLines(file) : { entries: [], bytes: 0 };
+    mayWrite();
     const descriptor = openSync(file, existsSync(file) ? 'r+' : 'w+');
-    ftruncateSync(descriptor, bytes);
+    if (fstatSync(descriptor).size > bytes) ftruncateSync(descriptor, bytes);
     return new Journal(file, descriptor, entries, mayWrite);
   }
 
@@ -84,22 +87,46 @@ export class Journal implements Disposable {
 
   /** Appends an entry; it is on disk when this returns. */
   append(entry: JournalEntry): void {
+    // Its descriptor's number may be another file's by now.
+    if (this.closed) throw new Error(`the journal ${this.file} is closed`);
     this.mayWrite();
     const at = new Date().toISOString();
     const line: Line = { crc: checksum(at, entry), at, entry };
     const position = fstatSync(this.descriptor).size;
     try {
-      writeSync(this.descriptor, `${JSON.stringify(line)}\n`, position);
+      writeWhole(this.descriptor, Buffer.from(`${JSON.stringify(line)}\n`), position);
       fsyncSync(this.descriptor);
     } catch (cause) {
-      ftruncateSync(this.descriptor, position);
+      cutBack(this.descriptor, position);
       throw new ShowtellError('journal/write-failed', { file: this.file }, { cause });
     }
     this.written.push(entry);
   }
 
   [Symbol.dispose](): void {
-    closeSync(this.descriptor);
+    if (!this.closed) closeSync(this.descriptor);
+    this.closed = true;
+  }
+}
+
+/** The entry that says how the run ended, if nobody has gone on with it since. */
+export function finishOf(entries: readonly JournalEntry[]): Extract<JournalEntry, { type: 'finished' }> | null {
+  const last = entries.findLast((entry) => entry.type === 'finished' || entry.type === 'generation');
+  return last?.type === 'finished' ? last : null;
+}
+
+/** A full disk takes a part of a line and says so by the count alone. */
+function writeWhole(descriptor: number, content: Buffer, position: number): void {
+  for (let written = 0; written < content.length;)
+    written += writeSync(descriptor, content, written, content.length - written, position + written);
+}
+
+/** What cannot be cut off now is cut off as a torn line when the journal is opened again. */
+function cutBack(descriptor: number, bytes: number): void {
+  try {
+    ftruncateSync(descriptor, bytes);
+  } catch {
+    // The failure to write, which is about to be thrown, says what is the matter with the disk.
   }
 }
 

@@ -15,6 +15,8 @@ export interface RunIdentity {
   readonly datasetDigest: string;
   readonly vocabularySha256: string;
   readonly encoderWeightsSha256: string | null;
+  /** The checkpoint of another run that this one began with; null: with first values. */
+  readonly forkedFrom: string | null;
 }
 
 /** How others reach the coordinator: `processes/coordinator.json`, there as long as it runs. */
@@ -110,7 +112,13 @@ export class RunFolder {
   announceCoordinator(facts: Omit<CoordinatorProcess, 'role' | keyof ProcessIdentity>): Disposable {
     const file = this.at('processes', 'coordinator.json');
     writeWhole(file, { role: 'coordinator', ...ownIdentity(), ...facts } satisfies CoordinatorProcess);
-    return { [Symbol.dispose]: () => rmSync(file, { force: true }) };
+    return {
+      [Symbol.dispose]: () => {
+        // A newer coordinator may have put its own announcement there.
+        const now = readJson<CoordinatorProcess>(file);
+        if (now?.generation === facts.generation) rmSync(file, { force: true });
+      },
+    };
   }
 
   /**
@@ -119,7 +127,7 @@ export class RunFolder {
    * @throws ShowtellError `run/already-running` when a coordinator of this host is at work.
    */
   claimGeneration(): Generation {
-    const live = this.liveCoordinator();
+    const live = this.liveCoordinator() ?? this.startingCoordinator();
     if (live !== undefined && live.pid !== process.pid)
       throw new ShowtellError('run/already-running', { run: this.path, pid: live.pid });
     for (let number = this.newestGeneration() + 1; ; number++) {
@@ -129,6 +137,19 @@ export class RunFolder {
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
       }
+    }
+  }
+
+  /** Who claimed the newest generation, if it lives on this host: it may not have announced itself yet. */
+  private startingCoordinator(): ProcessIdentity | undefined {
+    const newest = this.newestGeneration();
+    if (newest === 0) return undefined;
+    try {
+      const claimant = readJson<ProcessIdentity>(this.at('generations', String(newest)));
+      return claimant?.host === hostname() && isSameProcess(claimant) ? claimant : undefined;
+    } catch {
+      // It was killed while it wrote.
+      return undefined;
     }
   }
 
@@ -144,10 +165,11 @@ export class Generation {
     readonly number: number,
   ) {}
 
-  /** @throws ShowtellError `run/superseded` when a newer generation has been claimed. */
+  /** @throws ShowtellError `run/superseded` when a newer generation has been claimed. Cheap: asked at each step. */
   assertCurrent(): void {
+    // Each claim takes the next number.
+    if (!existsSync(this.folder.at('generations', String(this.number + 1)))) return;
     const newest = this.folder.newestGeneration();
-    if (newest !== this.number)
-      throw new ShowtellError('run/superseded', { run: this.folder.path, own: this.number, newest });
+    throw new ShowtellError('run/superseded', { run: this.folder.path, own: this.number, newest });
   }
 }

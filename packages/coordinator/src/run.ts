@@ -1,4 +1,3 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import type { PhaseName } from '@showtell/shared/job/phases.js';
 import { learningRate } from '@showtell/shared/job/learning-rate.js';
 import type { Job } from '@showtell/shared/job/job.js';
@@ -62,8 +61,9 @@ export type Interruption = { readonly type: 'stop' } | { readonly type: 'fail'; 
 export interface RunControl {
   /** The first reason to end, once there is one. */
   readonly interruption: Interruption | null;
-  readonly interrupted: Promise<Interruption>;
-  /** Resolves when the run is not paused, at once as a rule. */
+  /** Calls back once, at once if there is a reason already. @returns how to take the listener off again */
+  onInterruption(listener: (interruption: Interruption) => void): () => void;
+  /** Resolves when the run is not paused, at once as a rule, and when it is interrupted. */
   untilResumed(): Promise<void>;
 }
 
@@ -74,8 +74,20 @@ const lastStepMs = 5_000;
 async function unlessInterrupted<T>(work: Promise<T>, control: RunControl, graceMs: number): Promise<T | null> {
   // Whoever leaves it behind must not be told of its end as of an unhandled failure.
   work.catch(() => undefined);
-  const given = control.interrupted.then((interruption) => delay(interruption.type === 'stop' ? graceMs : 0, null));
-  return Promise.race([work, given]);
+  let timer: NodeJS.Timeout | undefined;
+  let forget: () => void = () => undefined;
+  const given = new Promise<null>((resolve) => {
+    forget = control.onInterruption((interruption) => {
+      timer = setTimeout(() => resolve(null), interruption.type === 'stop' ? graceMs : 0);
+    });
+  });
+  try {
+    return await Promise.race([work, given]);
+  } finally {
+    // A listener a step that stayed would hold the step's result for the run's whole life.
+    forget();
+    clearTimeout(timer);
+  }
 }
 
 export interface RunParts {
@@ -93,6 +105,8 @@ export interface RunParts {
   /** Goes back to the newest sound checkpoint of at most `toStep`, in a new lineage, decoder-only. */
   readonly restore: (toStep: number, lineage: number) => Promise<RunState>;
   readonly unigramLossPerWord: number;
+  /** @throws ShowtellError `run/superseded` */
+  readonly assertCurrent: () => void;
 }
 
 /**
@@ -103,6 +117,7 @@ export async function* run(parts: RunParts, from: RunState): AsyncGenerator<RunE
   const { job, journal, server, dispatcher, checkpoints, control, account } = parts;
   let state = from;
   let saving: Promise<void> = Promise.resolve();
+  let lastSave: { readonly step: number; readonly done: Promise<void> } | null = null;
   const saved: RunEvent[] = [];
 
   /** Saves the current version; the promise is the background's, whose failure is an event and stops nothing. */
@@ -110,16 +125,16 @@ export async function* run(parts: RunParts, from: RunState): AsyncGenerator<RunE
     const { step } = state;
     const done = parts.save(state, pinned).then((path) => void saved.push({ type: 'checkpoint', step, path }));
     saving = done.catch((error: unknown) => void saved.push({ type: 'save-failed', step, error: error as Error }));
+    lastSave = { step, done };
     return done;
   };
   const stop = async function* (interruption: Interruption): AsyncGenerator<RunEvent> {
-    await saving;
-    // A step that ended after it was given up has made another version; resuming computes it again.
+    // A step that ended after it was given up has made another version; resuming computes it again. So the version is
+    // taken hold of before anything is waited for.
     const isCurrent = server.version.id?.step === state.step;
-    if (isCurrent && !checkpoints.has(state.step))
-      await save().catch((error: unknown) => {
-        if (interruption.type === 'stop') throw error;
-      });
+    if (lastSave?.step !== state.step && isCurrent && !checkpoints.has(state.step)) void save().catch(() => undefined);
+    await saving;
+    if (interruption.type === 'stop' && lastSave?.step === state.step) await lastSave.done;
     yield* saved.splice(0);
     if (interruption.type === 'fail') throw interruption.error;
     yield { type: 'stopped', step: state.step };
@@ -144,7 +159,7 @@ export async function* run(parts: RunParts, from: RunState): AsyncGenerator<RunE
       const result = await unlessInterrupted(evaluate(parts, state), control, 0);
       if (result === null) return yield* stop(control.interruption ?? { type: 'stop' });
       yield { type: 'evaluation', step, phase: state.phase, ...result };
-      const decision = decide(job, state, history(journal, state), parts.unigramLossPerWord);
+      const decision = decide(job, state, history(parts, state), parts.unigramLossPerWord);
       switch (decision.type) {
         case 'stay':
           server.setPhase(state.phase);
@@ -188,7 +203,8 @@ export async function* run(parts: RunParts, from: RunState): AsyncGenerator<RunE
     }
     yield* saved.splice(0);
     if (control.interruption !== null) return yield* stop(control.interruption);
-    await Promise.race([control.untilResumed(), control.interrupted]);
+    await control.untilResumed();
+    if (control.interruption !== null) return yield* stop(control.interruption);
 
     const began = performance.now();
     const end = state.rolledBack?.toStep ?? totalSteps(job, state);
@@ -202,6 +218,8 @@ export async function* run(parts: RunParts, from: RunState): AsyncGenerator<RunE
     const result = await unlessInterrupted(taken, control, lastStepMs);
     if (result === null) return yield* stop(control.interruption ?? { type: 'stop' });
     const seconds = (performance.now() - began) / 1000;
+    // Two coordinators may overlap for a moment; the account is the newer one's.
+    parts.assertCurrent();
     const { loss, gradientNorm, accepted } = result;
     account.add({
       step,
@@ -227,11 +245,15 @@ export async function* run(parts: RunParts, from: RunState): AsyncGenerator<RunE
   }
 }
 
-/** The evaluations of this lineage up to now, as decisions see them. */
-function history(journal: Journal, state: RunState): Parameters<typeof decide>[2] {
+/**
+ * The evaluations of this lineage up to now, as decisions see them. One at the end of a phase that has grown since is
+ * left out: a run that had the longer phase from its beginning does not have it.
+ */
+function history({ job, journal }: RunParts, state: RunState): Parameters<typeof decide>[2] {
   return journal
     .of('evaluation')
-    .filter((entry) => entry.lineage === state.lineage && entry.step <= state.step)
+    .filter(({ lineage, step }) => lineage === state.lineage && step <= state.step)
+    .filter(({ step }) => step === state.switchedAt || isDecisionStep(job, { ...state, step }))
     .map(({ step, phase, scores }) => ({
       step,
       phase,

@@ -24,7 +24,7 @@ export interface StartingOptions {
   readonly journal: Journal;
   readonly checkpoints: CheckpointStore;
   readonly parameters: ModelParameters;
-  /** Folder of a checkpoint of another run. */
+  /** Folder of the checkpoint of another run that this one was forked from. */
   readonly from: string | null;
   readonly log: Logger;
 }

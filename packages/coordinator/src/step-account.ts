@@ -1,5 +1,5 @@
 import { createReadStream, existsSync } from 'node:fs';
-import { open, truncate, type FileHandle } from 'node:fs/promises';
+import { open, stat, truncate, type FileHandle } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
 import type { PhaseName } from '@showtell/shared/job/phases.js';
 
@@ -34,18 +34,31 @@ export interface AccountedStep {
  */
 export class StepAccount implements AsyncDisposable {
   private pending: Promise<unknown> = Promise.resolve();
+  private failed = false;
 
-  private constructor(private readonly handle: FileHandle) {}
+  private constructor(
+    private readonly handle: FileHandle,
+    private readonly onFailure: (error: unknown) => void,
+  ) {}
 
-  /** Opens the account of a run that goes on from version `step`. */
-  static async open(file: string, step: number): Promise<StepAccount> {
+  /**
+   * Opens the account of a run that goes on from version `step`.
+   *
+   * @param onFailure told once when a line could not be written: the account has gaps, training goes on.
+   */
+  static async open(file: string, step: number, onFailure: (error: unknown) => void): Promise<StepAccount> {
     if (existsSync(file)) await cutBack(file, step);
-    return new StepAccount(await open(file, 'a'));
+    return new StepAccount(await open(file, 'a'), onFailure);
   }
 
   /** Notes a step. Writes follow one another in the background; a lost tail is computed again with its steps. */
   add(step: AccountedStep): void {
-    this.pending = this.pending.then(() => this.handle.write(`${JSON.stringify(step)}\n`)).catch(() => undefined);
+    this.pending = this.pending
+      .then(() => this.handle.appendFile(`${JSON.stringify(step)}\n`))
+      .catch((error: unknown) => {
+        if (!this.failed) this.onFailure(error);
+        this.failed = true;
+      });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -57,9 +70,19 @@ export class StepAccount implements AsyncDisposable {
 /** The steps of an account, in order; a torn last line is left out. */
 export async function* readAccount(file: string): AsyncGenerator<AccountedStep> {
   if (!existsSync(file)) return;
-  for await (const line of createInterface({ input: createReadStream(file) })) {
+  for await (const line of linesOf(file)) {
     const step = parse(line);
     if (step !== null) yield step;
+  }
+}
+
+async function* linesOf(file: string): AsyncGenerator<string> {
+  const input = createReadStream(file);
+  try {
+    yield* createInterface({ input, crlfDelay: Infinity });
+  } finally {
+    // Leaving the loop early ends the interface, not the stream below it.
+    input.destroy();
   }
 }
 
@@ -73,11 +96,14 @@ function parse(line: string): AccountedStep | null {
 
 /** Drops the steps from `step` on. They are in order, so what stays is a head of the file. */
 async function cutBack(file: string, step: number): Promise<void> {
+  const { size } = await stat(file);
   let bytes = 0;
-  for await (const line of createInterface({ input: createReadStream(file) })) {
+  for await (const line of linesOf(file)) {
     const noted = parse(line);
-    if (noted === null || noted.step >= step) break;
-    bytes += Buffer.byteLength(line) + 1;
+    const end = bytes + Buffer.byteLength(line) + 1;
+    // A last line without its end is torn, however much of it there is.
+    if (noted === null || noted.step >= step || end > size) break;
+    bytes = end;
   }
   await truncate(file, bytes);
 }

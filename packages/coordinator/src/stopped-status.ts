@@ -1,5 +1,5 @@
 import { CheckpointStore } from './checkpoints/checkpoint-store.js';
-import { Journal } from './journal.js';
+import { finishOf, Journal } from './journal.js';
 import { totalSteps } from './phases/switch.js';
 import type { RunFolder } from './run-folder.js';
 import type { RunStatus } from './status.js';
@@ -13,7 +13,6 @@ export function statusOfStopped(folder: RunFolder): RunStatus {
     .findLast((checkpoint) => checkpoint.manifest !== null);
   const manifest = newest?.manifest ?? null;
   const evaluation = entries.findLast((entry) => entry.type === 'evaluation');
-  const isFinished = entries.at(-1)?.type === 'finished';
   const state = {
     step: manifest?.step ?? 0,
     phase: manifest?.phase ?? 'decoder-only',
@@ -21,7 +20,7 @@ export function statusOfStopped(folder: RunFolder): RunStatus {
   } as const;
   return {
     run,
-    state: isFinished ? 'finished' : 'not running',
+    state: finishOf(entries) === null ? 'not running' : 'finished',
     generation: folder.newestGeneration(),
     lineage: manifest?.lineage ?? 1,
     ...state,

@@ -46,7 +46,7 @@ export async function* trainSession(options: SessionOptions, control: Control): 
   const needsNats = options.natsUrl === null;
   const setUp = isLocal || needsNats ? await ensureSetUp(lineProgress(), job.engine.device) : null;
   const dataset = await openDataset(job.data.directory ?? '');
-  checkVocabulary(job, dataset);
+  checkData(job, dataset);
 
   const folder = new RunFolder(options.run);
   openFolder(folder, options, dataset);
@@ -63,14 +63,18 @@ export async function* trainSession(options: SessionOptions, control: Control): 
   );
   // The first event comes after workers have worked: they start while the coordinator opens.
   await using workers = isLocal ? startWorkers(folder, options, control, log) : null;
+  control.onInterruption(() => workers?.retire());
   for await (const event of events) {
     if (event.type === 'finished' || event.type === 'stopped') workers?.retire();
     yield event;
   }
 }
 
-/** @throws ShowtellError `job/vocabulary-too-small` */
-function checkVocabulary(job: Job, dataset: Dataset): void {
+/** @throws ShowtellError `data/split-empty`, `job/vocabulary-too-small` */
+function checkData(job: Job, dataset: Dataset): void {
+  for (const split of ['train', 'val'] as const)
+    if (dataset.split(split).count === 0)
+      throw new ShowtellError('data/split-empty', { directory: dataset.directory, split });
   const { size } = dataset.vocabulary;
   const { vocabulary } = job.model.decoder;
   if (vocabulary < size)
@@ -81,7 +85,7 @@ function checkVocabulary(job: Job, dataset: Dataset): void {
     });
 }
 
-function openFolder(folder: RunFolder, { job, resume }: SessionOptions, dataset: Dataset): void {
+function openFolder(folder: RunFolder, { job, resume, from }: SessionOptions, dataset: Dataset): void {
   const { weights } = job.model.encoder;
   const encoderWeightsSha256 = weights === 'random' ? null : hashOfWeights(weights);
   const fixed = { jobSha256: jobDigest(job, encoderWeightsSha256), datasetDigest: dataset.digest };
@@ -96,6 +100,7 @@ function openFolder(folder: RunFolder, { job, resume }: SessionOptions, dataset:
     ...fixed,
     vocabularySha256: dataset.vocabulary.sha256,
     encoderWeightsSha256,
+    forkedFrom: from === null ? null : resolve(from),
   };
   folder.begin(identity, job);
 }

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Dataset } from '@showtell/shared/data/dataset.js';
 import type { PhaseName } from '@showtell/shared/job/phases.js';
 import { CheckpointStore } from '../checkpoints/checkpoint-store.js';
-import { Journal } from '../journal.js';
+import { finishOf, Journal } from '../journal.js';
 import type { RunFolder } from '../run-folder.js';
 import { readAccount } from '../step-account.js';
 import { unigramLoss } from './evaluation.js';
@@ -22,7 +22,7 @@ export async function reportOf(folder: RunFolder, shownFolder: string, dataset: 
   const { run, jobSha256 } = folder.identity();
   const job = folder.job();
   const journal = Journal.read(folder.at('journal.jsonl'));
-  const finished = journal.findLast((entry) => entry.type === 'finished');
+  const finished = finishOf(journal);
   const rollback = journal.findLast((entry) => entry.type === 'rollback');
   const newest = CheckpointStore.read(folder.at('checkpoints')).list().at(-1)?.manifest ?? null;
   const steps = await stepsOf(folder.at('steps.jsonl'));
@@ -39,7 +39,7 @@ export async function reportOf(folder: RunFolder, shownFolder: string, dataset: 
     run: job.name,
     folder: shownFolder,
     outcome: finished?.outcome ?? 'stopped',
-    reason: finished === undefined ? null : finished.outcome === 'complete' ? null : finished.reason,
+    reason: finished === null || finished.outcome === 'complete' ? null : finished.reason,
     finished: new Date().toISOString(),
     steps: newest?.step ?? steps.count,
     phases: steps.phases,
@@ -74,9 +74,7 @@ export async function reportOf(folder: RunFolder, shownFolder: string, dataset: 
         command: `npx showtell caption --checkpoint ${shownFolder} PICTURE.jpg`,
       },
       { what: 'list the checkpoints', command: `npx showtell checkpoint list ${shownFolder}` },
-      ...(finished === undefined
-        ? [{ what: 'go on', command: `npx showtell train --run ${shownFolder} --resume` }]
-        : []),
+      ...(finished === null ? [{ what: 'go on', command: `npx showtell train --run ${shownFolder} --resume` }] : []),
     ],
   };
 }

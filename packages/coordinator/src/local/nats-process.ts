@@ -22,6 +22,7 @@ export interface NatsOptions {
 export class NatsProcess implements AsyncDisposable {
   private stopping = false;
   private restarts = 0;
+  private restart: NodeJS.Timeout | undefined;
 
   private constructor(
     private readonly options: NatsOptions,
@@ -49,6 +50,7 @@ export class NatsProcess implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.stopping = true;
+    clearTimeout(this.restart);
     await stopChild(this.child, graceMs);
     rmSync(this.options.storeDirectory, { recursive: true, force: true });
   }
@@ -60,9 +62,8 @@ export class NatsProcess implements AsyncDisposable {
       child.stdin?.destroy();
       if (this.stopping) return;
       this.restarts++;
-      setTimeout(
+      this.restart = setTimeout(
         () => {
-          if (this.stopping) return;
           this.child = launch(this.options, this.port);
           this.watch();
         },

@@ -63,7 +63,7 @@ export class UnitQueuePublisher {
     private readonly leaseMs: number,
   ) {}
 
-  /** Claims the run's queue for a generation: streams of other generations of the run are removed. */
+  /** Claims the run's queue for a generation: streams of older generations of the run are removed. */
   static async open(
     connection: NatsConnection,
     options: { readonly run: string; readonly generation: number; readonly leaseMs: number },
@@ -76,8 +76,10 @@ export class UnitQueuePublisher {
       options.generation,
       options.leaseMs,
     );
+    const prefix = unitStreamName(options.run, 0).slice(0, -1);
     for await (const name of manager.streams.names(`showtell.${options.run}.*.units.>`)) {
-      if (name !== queue.stream) await manager.streams.delete(name);
+      // A coordinator that was overtaken while it opened must not take the newer one's queue away.
+      if (Number(name.slice(prefix.length)) < options.generation) await manager.streams.delete(name);
     }
     await queue.ensure();
     return queue;
@@ -89,13 +91,25 @@ export class UnitQueuePublisher {
 
   /** Makes the stream and its lanes if the broker does not have them. @returns whether it had lost them. */
   async ensure(): Promise<boolean> {
+    const root = subjectRoot(this.run, this.generation);
+    const wasThere = await this.hasStream();
+    if (!wasThere) await this.addStream(root);
+    // Also beside a stream that is there: the broker may have gone between the two. Adding the same again is nothing.
+    for (const lane of lanes) await this.addLane(root, lane);
+    return !wasThere;
+  }
+
+  private async hasStream(): Promise<boolean> {
     try {
       await this.manager.streams.info(this.stream);
-      return false;
+      return true;
     } catch (error) {
       if (!isMissing(error)) throw error;
+      return false;
     }
-    const root = subjectRoot(this.run, this.generation);
+  }
+
+  private async addStream(root: string): Promise<void> {
     await this.manager.streams.add({
       name: this.stream,
       subjects: [`${root}.>`],
@@ -104,19 +118,19 @@ export class UnitQueuePublisher {
       discard: DiscardPolicy.New,
       duplicate_window: nanos(120_000),
     });
-    for (const lane of lanes) {
-      await this.manager.consumers.add(this.stream, {
-        durable_name: lane,
-        filter_subject: `${root}.${lane}.>`,
-        ack_policy: AckPolicy.Explicit,
-        deliver_policy: DeliverPolicy.All,
-        ack_wait: nanos(this.leaseMs),
-        max_deliver: -1,
-        max_ack_pending: 100_000,
-        mem_storage: true,
-      });
-    }
-    return true;
+  }
+
+  private async addLane(root: string, lane: Lane): Promise<void> {
+    await this.manager.consumers.add(this.stream, {
+      durable_name: lane,
+      filter_subject: `${root}.${lane}.>`,
+      ack_policy: AckPolicy.Explicit,
+      deliver_policy: DeliverPolicy.All,
+      ack_wait: nanos(this.leaseMs),
+      max_deliver: -1,
+      max_ack_pending: 100_000,
+      mem_storage: true,
+    });
   }
 
   /** Publishes one offer; an offer already published (same id and attempt) is dropped by the broker. */

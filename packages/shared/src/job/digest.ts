@@ -49,8 +49,10 @@ export function jobDigest(job: Job, encoderWeights: string | null): string {
 
 /** Paths at which two jobs differ in what decides their bits, as `path: a → b`. */
 export function numericDifferences(before: Job, after: Job): string[] {
-  const old = numericFieldsOf(before);
-  return [...numericFieldsOf(after)]
-    .filter(([path, value]) => JSON.stringify(value) !== JSON.stringify(old.get(path)))
-    .map(([path, value]) => `${path}: ${JSON.stringify(old.get(path) ?? null)} → ${JSON.stringify(value)}`);
+  const [old, now] = [numericFieldsOf(before), numericFieldsOf(after)];
+  // A group that is null in one job has its fields in the other; the field tells more than the group.
+  const text = (fields: Map<string, unknown>, path: string): string => JSON.stringify(fields.get(path) ?? null);
+  return [...new Set([...old.keys(), ...now.keys()])]
+    .filter((path) => text(old, path) !== text(now, path))
+    .map((path) => `${path}: ${text(old, path)} → ${text(now, path)}`);
 }
