@@ -44,9 +44,13 @@ function ownBuffers(value: unknown): ArrayBuffer[] {
   return [...buffers];
 }
 
+function fieldsOf({ code, facts, name, message }: ThrownError): ThrownError {
+  return { code, facts, name, message };
+}
+
 function thrown(error: unknown): ThrownError {
   if (error instanceof ShowtellError) {
-    return { code: error.code, facts: error.facts as unknown, name: error.name, message: error.message };
+    return fieldsOf(error);
   }
   if (error instanceof Error) {
     const { name, message, stack } = error;

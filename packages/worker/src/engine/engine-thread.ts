@@ -32,7 +32,7 @@ export interface EngineThreadData {
 
 /** An error as it crosses threads: those of the table by code and facts, the rest by their text. */
 export interface ThrownError {
-  readonly code?: string;
+  readonly code?: string | undefined;
   readonly facts?: unknown;
   readonly name: string;
   readonly message: string;

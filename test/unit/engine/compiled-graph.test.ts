@@ -1,0 +1,140 @@
+import { describe, expect, it } from 'vitest';
+import { allocateShared } from '@showtell/shared/tensors/shared-memory.js';
+import { toBfloat16 } from '@showtell/worker/engine/tensorflow/bfloat16-pass.js';
+import { CompiledGraph } from '@showtell/worker/engine/tensorflow/compiled-graph.js';
+import { DataType, simplify, typeOf } from '@showtell/worker/engine/tensorflow/graph.js';
+import { recordGraph } from '@showtell/worker/engine/tensorflow/record.js';
+import { existsSync, readdirSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { haveTensorflow, tensorflow } from '../../support/tensorflow.js';
+
+const feed = (...shape: number[]) => ({ shape, dtype: 'float32' as const });
+
+describe.skipIf(!haveTensorflow)('compiled graphs (skipped where the engine is not set up)', () => {
+  it('compute what the recorded operations compute', () => {
+    const { tf } = tensorflow();
+    const formula = (x: import('@tensorflow/tfjs').Tensor, w: import('@tensorflow/tfjs').Tensor) =>
+      tf.sum(tf.relu(tf.matMul(x as never, w as never)), 0);
+    const x = Float32Array.from({ length: 12 }, (_, i) => i - 6);
+    const w = Float32Array.from({ length: 8 }, (_, i) => i / 8 - 0.5);
+    const recorded = recordGraph(tensorflow(), { x: feed(3, 4), w: feed(4, 2) }, (inputs) => ({
+      y: formula(inputs.x, inputs.w),
+    }));
+    const graph = new CompiledGraph(tensorflow(), simplify(recorded));
+    const expected = tf.tidy(() => formula(tf.tensor(x, [3, 4]), tf.tensor(w, [4, 2])).dataSync());
+    expect(graph.run({ x, w })['y']).toEqual(expected);
+    expect(graph.run({ x: x.map((value) => 2 * value), w })['y']).toEqual(expected.map((value) => 2 * value));
+    graph.close();
+  });
+
+  it('write into shared memory in place', () => {
+    const { tf } = tensorflow();
+    const recorded = recordGraph(tensorflow(), { x: feed(2, 3) }, ({ x }) => ({
+      double: tf.mul(x, 2),
+      sum: tf.sum(x),
+    }));
+    const graph = new CompiledGraph(tensorflow(), simplify(recorded), { written: ['double'] });
+    const segment = new Float32Array(allocateShared(4096), 0, 64);
+    const result = graph.run({ x: Float32Array.of(1, 2, 3, 4, 5, 6) }, { double: segment.subarray(16, 22) });
+    expect([...segment.subarray(0, 32)]).toEqual([
+      ...Array<number>(16).fill(0),
+      2,
+      4,
+      6,
+      8,
+      10,
+      12,
+      ...Array<number>(10).fill(0),
+    ]);
+    expect(result['sum']?.[0]).toBe(21);
+    expect(Object.keys(result)).toEqual(['sum']);
+    expect(() => graph.run({ x: new Float32Array(6) }, { double: segment.subarray(1, 7) })).toThrow(/aligned/);
+    graph.close();
+  });
+
+  it('leave neither tensors nor files behind', () => {
+    const { tf, binding } = tensorflow();
+    const files = (): string[] => readdirSync(tmpdir()).filter((name) => name.startsWith('showtell-graph-'));
+    const before = { tensors: tf.memory().numTensors, native: binding.getNumOfTensors(), files: files().length };
+    const recorded = recordGraph(tensorflow(), { x: feed(2) }, ({ x }) => ({ y: tf.keep(tf.add(x, 1)) }));
+    const graph = new CompiledGraph(tensorflow(), recorded);
+    graph.run({ x: new Float32Array(2) });
+    expect(() => graph.run({ x: new Float32Array(3) })).toThrow();
+    graph.close();
+    expect({ tensors: tf.memory().numTensors, native: binding.getNumOfTensors(), files: files().length }).toEqual(
+      before,
+    );
+    expect(existsSync(tmpdir())).toBe(true);
+  });
+
+  it('are recorded without running anything, and refuse a value read in between', () => {
+    const { tf, binding } = tensorflow();
+    const before = binding.getNumOfTensors();
+    recordGraph(tensorflow(), { x: feed(1000, 1000) }, ({ x }) => {
+      let y = x;
+      for (let i = 0; i < 50; i++) y = tf.matMul(y, x);
+      expect(binding.getNumOfTensors()).toBe(before);
+      return { y };
+    });
+    expect(() =>
+      recordGraph(tensorflow(), { x: feed(2) }, ({ x }) => ({ y: tf.add(x, tf.mul(x, 2).dataSync()[0] ?? 0) })),
+    ).toThrow(/value is read while a graph is recorded/);
+    // The backend is itself again after a recording that failed.
+    expect(tf.tidy(() => tf.add(1, 2).dataSync()[0])).toBe(3);
+  });
+
+  it('take tensors made outside as constants', () => {
+    const { tf } = tensorflow();
+    const uploaded = tf.tidy(() => tf.keep(tf.add(tf.tensor1d([1, 2]), 1)));
+    const waiting = tf.tensor1d([10, 20]);
+    const recorded = recordGraph(tensorflow(), { x: feed(2) }, ({ x }) => ({
+      y: tf.add(tf.add(x, uploaded), waiting),
+    }));
+    const graph = new CompiledGraph(tensorflow(), recorded);
+    expect([...(graph.run({ x: Float32Array.of(100, 200) })['y'] ?? [])]).toEqual([112, 223]);
+    expect([...waiting.dataSync()]).toEqual([10, 20]);
+    graph.close();
+    tf.dispose([uploaded, waiting]);
+  });
+
+  it('are simplified: equal nodes once, unneeded ones not at all', () => {
+    const { tf } = tensorflow();
+    const recorded = recordGraph(tensorflow(), { x: feed(2) }, ({ x }) => {
+      tf.exp(x);
+      return { y: tf.mul(tf.add(x, tf.scalar(3)), tf.add(x, tf.scalar(3))) };
+    });
+    const count = (graph: typeof recorded, op: string): number => graph.nodes.filter((node) => node.op === op).length;
+    expect([
+      count(recorded, 'Exp'),
+      count(recorded, 'AddV2') + count(recorded, 'Add'),
+      count(recorded, 'Const'),
+    ]).toEqual([1, 2, 2]);
+    const simple = simplify(recorded);
+    expect([count(simple, 'Exp'), count(simple, 'AddV2') + count(simple, 'Add'), count(simple, 'Const')]).toEqual([
+      0, 1, 1,
+    ]);
+  });
+
+  it('in bfloat16 multiply in bfloat16 and sum, store and return float32', () => {
+    const { tf } = tensorflow();
+    const recorded = recordGraph(tensorflow(), { x: feed(1, 6, 6, 4), w: feed(3, 3, 4, 8) }, ({ x, w }) => ({
+      y: tf.mean(tf.relu(tf.conv2d(x as never, w as never, 1, 'same')), [1, 2]),
+    }));
+    const low = simplify(toBfloat16(recorded));
+    const dtype = (op: string) => low.nodes.filter((node) => node.op === op).map((node) => node.outputs[0]?.dtype);
+    expect(dtype('Conv2D')).toEqual([DataType.bfloat16]);
+    expect(dtype('Relu')).toEqual([DataType.bfloat16]);
+    expect(dtype('Mean')).toEqual([DataType.float]);
+    expect([...low.fetches.values()].map((output) => typeOf(output).dtype)).toEqual([DataType.float]);
+    const x = Float32Array.from({ length: 144 }, (_, i) => ((i * 37) % 23) / 23 - 0.5);
+    const w = Float32Array.from({ length: 288 }, (_, i) => ((i * 53) % 29) / 29 - 0.5);
+    const [graph, exact] = [low, recorded].map((each) => new CompiledGraph(tensorflow(), each));
+    const got = graph?.run({ x, w })['y'] ?? [];
+    const wanted = exact?.run({ x, w })['y'] ?? [];
+    const largest = Math.max(...wanted);
+    got.forEach((value, i) => expect(Math.abs(value - (wanted[i] ?? 0))).toBeLessThan(0.02 * largest));
+    expect([...got]).not.toEqual([...wanted]);
+    graph?.close();
+    exact?.close();
+  });
+});
