@@ -1,19 +1,9 @@
 import { closeSync, constants, openSync, readSync, writeSync } from 'node:fs';
-import { fromBfloat16, toBfloat16 } from '@showtell/shared/tensors/bfloat16.js';
+import { fromBfloat16 } from '@showtell/shared/tensors/bfloat16.js';
 import { type BodyPart, bytesOf, dtypeOf } from '@showtell/shared/tensors/gradient-body.js';
-import { blockElements, type SegmentName, segmentNames } from '@showtell/shared/tensors/layout.js';
+import { type SegmentName, segmentNames } from '@showtell/shared/tensors/layout.js';
 import { headerBytes } from '@showtell/shared/tensors/version-file.js';
-import {
-  add,
-  addDecay,
-  allFinite,
-  descend,
-  descendWithMomentum,
-  divide,
-  moveAverages,
-  sumOfSquares,
-  weigh,
-} from './block-arithmetic.js';
+import { WorkArea } from '@showtell/shared/tensors/work-area.js';
 import type {
   BlockAnswer,
   BlockJob,
@@ -33,9 +23,7 @@ import type {
 export class BlockWork {
   readonly #setup: BlockSetup;
   readonly #squares: Float64Array;
-  readonly #values = new Float32Array(blockElements);
-  readonly #more = new Float32Array(blockElements);
-  readonly #narrow = new Uint16Array(blockElements);
+  readonly #area = new WorkArea();
   readonly #rings = new Map<SegmentName, number[]>();
 
   constructor(setup: BlockSetup) {
@@ -80,29 +68,31 @@ export class BlockWork {
 
   #sumBlock(job: SumJob, block: OwnedBlock, fd: number): boolean {
     const { size, segment, offset } = block;
-    const values = this.#values;
+    const area = this.#area;
     this.#readLeaf(job.leaf, block, fd);
-    if (job.leaf.kind !== 'zero') {
-      if (!allFinite(values, size)) return false;
-      weigh(values, job.weight, size);
-    }
+    if (job.leaf.kind !== 'zero' && !area.weigh(job.weight, size)) return false;
     const start = (this.#setup.sumOffsets[segment] + offset) * 4;
-    for (const sibling of job.siblings) add(values, new Float32Array(sibling, start, size), size);
+    for (const sibling of job.siblings) {
+      area.other.set(new Float32Array(sibling, start, size));
+      area.add(size);
+    }
     if (job.average !== null) {
-      divide(values, job.average.weight, size);
+      area.divide(job.average.weight, size);
       if (segment !== 'statistics') {
-        if (block.decays && job.average.l2 !== 0)
-          addDecay(values, new Float32Array(job.average.parameters[segment], offset * 4, size), job.average.l2, size);
-        this.#squares[block.id] = sumOfSquares(values, size);
+        if (block.decays && job.average.l2 !== 0) {
+          area.other.set(new Float32Array(job.average.parameters[segment], offset * 4, size));
+          area.addDecay(job.average.l2, size);
+        }
+        this.#squares[block.id] = area.sumOfSquares(size);
       }
     }
-    new Float32Array(job.out, start, size).set(values.subarray(0, size));
+    new Float32Array(job.out, start, size).set(area.values.subarray(0, size));
     return true;
   }
 
-  /** Brings a block of the leaf into `#values` as float32. */
+  /** Brings a block of the leaf into the area's values as float32. */
   #readLeaf(leaf: LeafSource, block: OwnedBlock, fd: number): void {
-    const into = this.#values;
+    const into = this.#area.values;
     if (leaf.kind === 'zero') {
       into.fill(0, 0, block.size);
       return;
@@ -114,7 +104,7 @@ export class BlockWork {
 
   /** Rows the unit did not touch are +0, as in the dense gradient. */
   #readRows(leaf: LeafSource, fd: number, block: OwnedBlock): void {
-    const into = this.#values;
+    const into = this.#area.values;
     into.fill(0, 0, block.size);
     if (leaf.kind === 'zero' || leaf.rows === null) return;
     const { numbers, width } = leaf.rows;
@@ -133,33 +123,35 @@ export class BlockWork {
   #read(leaf: LeafSource, fd: number, part: BodyPart | LeafRows, element: number, n: number, into: Float32Array): void {
     const size = bytesOf(part.dtype);
     const position = part.offset + element * size;
+    const { bfloat16 } = this.#area;
     const target =
       part.dtype === 'float32'
         ? new Uint8Array(into.buffer, into.byteOffset, n * 4)
-        : new Uint8Array(this.#narrow.buffer, 0, n * 2);
+        : new Uint8Array(bfloat16.buffer, bfloat16.byteOffset, n * 2);
     if (leaf.kind === 'memory') target.set(new Uint8Array(leaf.memory, position, n * size));
     else if (leaf.kind === 'file') readWhole(fd, target, position);
-    if (part.dtype === 'bfloat16') fromBfloat16(this.#narrow.subarray(0, n), into);
+    if (part.dtype === 'float32') return;
+    if (into === this.#area.values) this.#area.widen(n);
+    else fromBfloat16(bfloat16.subarray(0, n), into);
   }
 
   #update(job: UpdateJob): BlockAnswer {
     for (const block of this.#setup.blocks) {
       if (!job.segments.includes(block.segment)) continue;
       const { segment, offset, size } = block;
-      const values = this.#values;
-      values.set(new Float32Array(job.current[segment], offset * 4, size));
-      const gradient = new Float32Array(job.gradient, (this.#setup.sumOffsets[segment] + offset) * 4, size);
+      const area = this.#area;
+      area.values.set(new Float32Array(job.current[segment], offset * 4, size));
+      area.other.set(new Float32Array(job.gradient, (this.#setup.sumOffsets[segment] + offset) * 4, size));
       if (segment === 'statistics') {
-        moveAverages(values, gradient, job.decay, size);
+        area.moveAverages(job.decay, size);
       } else if (job.momentum !== null && job.velocity !== null && job.nextVelocity !== null) {
-        const velocity = this.#more;
-        velocity.set(new Float32Array(job.velocity[segment], offset * 4, size));
-        descendWithMomentum(values, velocity, gradient, job.scale, job.rate, job.momentum, size);
-        new Float32Array(job.nextVelocity[segment], offset * 4, size).set(velocity.subarray(0, size));
+        area.third.set(new Float32Array(job.velocity[segment], offset * 4, size));
+        area.descendWithMomentum(job.scale, job.rate, job.momentum, size);
+        new Float32Array(job.nextVelocity[segment], offset * 4, size).set(area.third.subarray(0, size));
       } else {
-        descend(values, gradient, job.scale, job.rate, size);
+        area.descend(job.scale, job.rate, size);
       }
-      new Float32Array(job.next[segment], offset * 4, size).set(values.subarray(0, size));
+      new Float32Array(job.next[segment], offset * 4, size).set(area.values.subarray(0, size));
       this.#writeRing(job.ring, block);
     }
     return { kind: 'done' };
@@ -168,21 +160,22 @@ export class BlockWork {
   #publish(job: PublishJob): BlockAnswer {
     for (const block of this.#setup.blocks) {
       if (!job.segments.includes(block.segment)) continue;
-      this.#values.set(new Float32Array(job.parameters[block.segment], block.offset * 4, block.size));
+      this.#area.values.set(new Float32Array(job.parameters[block.segment], block.offset * 4, block.size));
       this.#writeRing(job.ring, block);
     }
     return { kind: 'done' };
   }
 
-  /** Writes the block in `#values` to shared memory, as workers are to have it. */
+  /** Writes the block in the area's values to shared memory, as workers are to have it. */
   #writeRing(ring: UpdateJob['ring'], { segment, offset, size }: OwnedBlock): void {
     const fd = this.#rings.get(segment)?.[ring?.[segment] ?? -1];
     if (fd === undefined) return;
     const dtype = dtypeOf(segment, this.#setup.wire);
-    if (dtype === 'bfloat16') toBfloat16(this.#values.subarray(0, size), this.#narrow);
-    const bytes = bytesOf(dtype);
-    const from = dtype === 'float32' ? this.#values : this.#narrow;
-    writeSync(fd, new Uint8Array(from.buffer, 0, size * bytes), 0, size * bytes, headerBytes + offset * bytes);
+    const { values, bfloat16 } = this.#area;
+    if (dtype === 'bfloat16') this.#area.narrow(size);
+    const from = dtype === 'float32' ? values : bfloat16;
+    const bytes = size * bytesOf(dtype);
+    writeSync(fd, new Uint8Array(from.buffer, from.byteOffset, bytes), 0, bytes, headerBytes + offset * bytesOf(dtype));
   }
 }
 

@@ -1,0 +1,138 @@
+import { type ChildProcess, execFile, fork } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { modelParameters } from '@showtell/coordinator/model-parameters.js';
+import { ParameterServer } from '@showtell/coordinator/parameter-server/parameter-server.js';
+import { parameterHandlers } from '@showtell/coordinator/parameter-server/service.js';
+import { ParameterServiceService } from '@showtell/shared/generated/showtell/v1/parameters.js';
+import type { SessionRequest, SessionResponse } from '@showtell/shared/generated/showtell/v1/parameters.js';
+import type { ServerDuplexStream } from '@grpc/grpc-js';
+import { type Job, jobSchema } from '@showtell/shared/job/job.js';
+import { listen, newGrpcServer } from '@showtell/shared/rpc/channel.js';
+import { allocateSegments } from '@showtell/shared/tensors/layout.js';
+import type { BenchFigure } from './figure.ts';
+import { torchPython } from './peers/torch.ts';
+
+const repetitions = 12;
+/** Distinct words of a unit of short captions: rows of the embedding that its gradient touches. */
+const distinctWords = 120;
+
+interface Exchange {
+  readonly name: string;
+  readonly wire: Job['wire']['dtype'];
+  readonly sharedMemory: boolean;
+  readonly target: number | null;
+}
+
+const exchanges: readonly Exchange[] = [
+  { name: 'exchange, shared memory, float32', wire: 'float32', sharedMemory: true, target: 2.5 },
+  { name: 'exchange, shared memory, bfloat16', wire: 'bfloat16', sharedMemory: true, target: null },
+  { name: 'exchange, gRPC alone, float32', wire: 'float32', sharedMemory: false, target: null },
+  { name: 'exchange, gRPC alone, bfloat16', wire: 'bfloat16', sharedMemory: false, target: null },
+];
+
+/**
+ * From the last of two workers' gradients computed to the new version held by both: Inception V3 and im2txt's decoder,
+ * 37,250,560 values, SGD with clipping and L2, real processes and real gRPC; beside gloo's all-reduce of as many values
+ * between two processes.
+ */
+export async function benchExchange(): Promise<BenchFigure[]> {
+  const peer = await allReduce();
+  const figures: BenchFigure[] = [];
+  for (const exchange of exchanges) {
+    const ours = await measure(exchange);
+    const { name, target } = exchange;
+    const command = 'npm run bench -- --only exchange';
+    figures.push({ name, ours, peer, ratio: peer === null ? null : ours / peer, target, unit: 'ms', command });
+  }
+  return figures;
+}
+
+async function measure({ wire, sharedMemory }: Exchange): Promise<number> {
+  const job = jobSchema.parse({ batch: { examples: 8, units: 2 }, wire: { dtype: wire } });
+  const { specs, layout } = modelParameters(job);
+  await using server = await ParameterServer.open({
+    layout,
+    specs,
+    job,
+    state: { step: 0, lineage: 0, phase: 'joint', parameters: allocateSegments(layout), optimizer: null },
+    run: 'bench',
+    generation: 1,
+    threads: job.cluster.parameterThreads,
+    sharedMemory: sharedMemory ? '/dev/shm' : null,
+  });
+  const grpc = newGrpcServer();
+  const refuse = (): void => undefined;
+  grpc.addService(ParameterServiceService, {
+    ...parameterHandlers(server),
+    session: (call: ServerDuplexStream<SessionRequest, SessionResponse>) => {
+      const announce = (value = server.version): void => void call.write({ message: { $case: 'version', value } });
+      const stop = server.onVersion(announce);
+      call.on('data', () => announce()).on('error', refuse);
+      call.on('end', () => {
+        stop();
+        call.end();
+      });
+    },
+    pushEvaluation: refuse,
+    checkCanary: refuse,
+  });
+  const port = await listen(grpc, '127.0.0.1:0');
+  const workers = await Promise.all(
+    [0, 1].map(async (index) => {
+      const worker = fork(fileURLToPath(new URL('./exchange-worker.mjs', import.meta.url)), [
+        JSON.stringify({
+          address: `127.0.0.1:${port}`,
+          specs: specs.map(({ name, shape, group }) => ({ name, shape, group })),
+          index,
+          wire,
+          sharedMemory: server.sharedMemory,
+          rows: distinctWords,
+          width: job.model.decoder.embedding,
+        }),
+      ]);
+      await once(worker, 'message');
+      return worker;
+    }),
+  );
+  try {
+    const times: number[] = [];
+    for (let step = 0; step < repetitions + 3; step++) {
+      const [, ...marks] = await Promise.all([
+        server.step({ step, phase: 'joint', learningRate: 0.0005 }).then((r) => {
+          if (process.env['SHOWTELL_BENCH_VERBOSE'] === '1') console.error(JSON.stringify({ ...r.seconds }));
+        }),
+        ...workers.map(exchangeOnce),
+      ]);
+      const last = Math.max(...marks.map(({ computed }) => computed));
+      times.push(Math.max(...marks.map(({ held }) => held)) - last);
+    }
+    return median(times.slice(3));
+  } finally {
+    for (const worker of workers) worker.kill();
+    grpc.forceShutdown();
+  }
+}
+
+async function exchangeOnce(worker: ChildProcess): Promise<{ computed: number; held: number }> {
+  const answer = once(worker, 'message');
+  worker.send('go');
+  const [marks] = (await answer) as [{ computed: number; held: number }];
+  return marks;
+}
+
+/** Median milliseconds of gloo's all-reduce; null without PyTorch. */
+async function allReduce(): Promise<number | null> {
+  const python = await torchPython();
+  if (python === null) return null;
+  const script = fileURLToPath(new URL('./peers/allreduce.py', import.meta.url));
+  const { stdout } = await promisify(execFile)(python, [script, '--reps', String(repetitions)]);
+  return (JSON.parse(stdout) as { median: number }).median;
+}
+
+function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = Math.floor(sorted.length / 2);
+  return sorted.length % 2 === 1 ? (sorted[middle] ?? 0) : ((sorted[middle - 1] ?? 0) + (sorted[middle] ?? 0)) / 2;
+}
