@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { decoderNames as names } from '@showtell/shared/model/decoder.js';
 import { embedImages, wordLogits } from './decoder.js';
-import { type EncoderModel, type Parameters, encodeTraining, get } from './encoder.js';
+import { type Encoded, type EncoderModel, type Parameters, encodeTraining, get } from './encoder.js';
 import type { Ops } from './ops.js';
 
 /**
@@ -38,6 +38,7 @@ export interface LstmDropout {
 export type Batch =
   | {
       readonly phase: 'decoder-only';
+      /** [B, F] */
       readonly features: tf.Tensor2D;
       readonly captions: Captions;
       readonly dropout: LstmDropout;
@@ -66,8 +67,7 @@ export function showAndTellLoss(ops: Ops, model: EncoderModel, parameters: Param
   const { captions, dropout } = batch;
 
   // The picture: features from the encoder being trained, or of a frozen one.
-  const { features, statistics } =
-    batch.phase === 'joint' ? seePictures(ops, model, parameters, batch) : { ...batch, statistics: {} }; // [B, F]
+  const { features, statistics } = seePictures(ops, model, parameters, batch); // [B, F]
 
   // The caption: hidden states at each word, then −log p of the true next word.
   const h = readCaptions(ops, parameters, features, captions.inputs, dropout); // [T, B, U]
@@ -94,9 +94,10 @@ export function captionLosses(
   return tf.sum<tf.Tensor1D>(tf.reshape(tf.mul(losses, weights), [T, B]), 0); // [B]
 }
 
-function seePictures(ops: Ops, model: EncoderModel, parameters: Parameters, batch: Extract<Batch, { phase: 'joint' }>) {
+function seePictures(ops: Ops, model: EncoderModel, parameters: Parameters, batch: Batch): Encoded {
+  if (batch.phase === 'decoder-only') return { features: batch.features, statistics: {} };
   const { features, statistics } = encodeTraining(ops, model, parameters, batch.images); // [B, F]
-  return { features: tf.mul<tf.Tensor2D>(features, batch.featureDropout), statistics };
+  return { features: tf.mul(features, batch.featureDropout), statistics };
 }
 
 /** The LSTM's outputs at each word of the captions; what it puts out for the picture is not used. */
