@@ -58,7 +58,7 @@ export async function* trainSession(options: SessionOptions, control: Control): 
   await using nats = needsNats && setUp !== null ? await startNats(folder, setUp.nats, log) : null;
   const natsUrl = options.natsUrl ?? nats?.url ?? '';
   const events = coordinate(
-    { ...options, folder, generation, dataset, natsUrl, sharedMemory: sharedMemoryFolder(), log },
+    { ...options, folder, generation, dataset, natsUrl, sharedMemory: sharedMemoryFolder(job), log },
     control,
   );
   // The first event comes after workers have worked: they start while the coordinator opens.
@@ -110,8 +110,8 @@ function hashOfWeights(file: string): string {
   return createHash('sha256').update(readFileSync(file)).digest('hex');
 }
 
-function sharedMemoryFolder(): string | null {
-  return existsSync('/dev/shm') ? '/dev/shm' : null;
+function sharedMemoryFolder(job: Job): string | null {
+  return job.cluster.sharedMemory && existsSync('/dev/shm') ? '/dev/shm' : null;
 }
 
 async function startNats(folder: RunFolder, binary: string, log: Logger): Promise<NatsProcess> {

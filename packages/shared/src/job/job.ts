@@ -239,6 +239,13 @@ const cluster = z.strictObject({
     .default('disk')
     .describe('Where features of a frozen encoder are kept after the first pass; the same bits either way.')
     .register(operational, { operational: true }),
+  sharedMemory: z
+    .boolean()
+    .default(true)
+    .describe(
+      "Whether workers on the coordinator's host exchange tensors through /dev/shm; false: over gRPC, as all others do.",
+    )
+    .register(operational, { operational: true }),
 });
 
 export const jobSchema = z
