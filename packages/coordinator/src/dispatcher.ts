@@ -148,8 +148,7 @@ export class Dispatcher {
   async catchUp(): Promise<void> {
     for (const held of [...this.outstanding.values()]) {
       if (held.published) continue;
-      await this.publish(held);
-      if (!held.published) return;
+      if (!(await this.publish(held))) return;
     }
   }
 
@@ -178,14 +177,16 @@ export class Dispatcher {
   }
 
   /** A broker that is away keeps no step from being taken: the offer stays outstanding and is published later. */
-  private async publish(held: Outstanding): Promise<void> {
+  private async publish(held: Outstanding): Promise<boolean> {
     const { offer, lane } = held;
     held.published = false;
     try {
       await this.options.queue.publish(lane, offer);
       if (held.offer === offer) held.published = true;
+      return true;
     } catch (error) {
       this.options.onBrokerAway(error);
+      return false;
     }
   }
 

@@ -37,8 +37,8 @@ function writeWhole(file: string, content: unknown): void {
   renameSync(beside, file);
 }
 
-function readJson<T>(file: string): T | undefined {
-  return existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as T) : undefined;
+function readJson(file: string): unknown {
+  return existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : undefined;
 }
 
 /** A run's folder: the places in it, and who may write there. */
@@ -59,14 +59,14 @@ export class RunFolder {
 
   /** @throws ShowtellError `run/missing` */
   identity(): RunIdentity {
-    const identity = readJson<RunIdentity>(this.at('run.json'));
+    const identity = readJson(this.at('run.json')) as RunIdentity | undefined;
     if (identity === undefined) throw new ShowtellError('run/missing', { run: this.path });
     return identity;
   }
 
   /** The job as last started, defaults and data folder filled in. @throws ShowtellError `run/missing` */
   job(): Job {
-    const job = readJson<Job>(this.at('job.json'));
+    const job = readJson(this.at('job.json')) as Job | undefined;
     if (job === undefined) throw new ShowtellError('run/missing', { run: this.path });
     return job;
   }
@@ -104,7 +104,7 @@ export class RunFolder {
 
   /** The coordinator at work on this host, if there is one. */
   liveCoordinator(): CoordinatorProcess | undefined {
-    const found = readJson<CoordinatorProcess>(this.at('processes', 'coordinator.json'));
+    const found = readJson(this.at('processes', 'coordinator.json')) as CoordinatorProcess | undefined;
     return found !== undefined && found.host === hostname() && isSameProcess(found) ? found : undefined;
   }
 
@@ -115,7 +115,7 @@ export class RunFolder {
     return {
       [Symbol.dispose]: () => {
         // A newer coordinator may have put its own announcement there.
-        const now = readJson<CoordinatorProcess>(file);
+        const now = readJson(file) as CoordinatorProcess | undefined;
         if (now?.generation === facts.generation) rmSync(file, { force: true });
       },
     };
@@ -145,7 +145,7 @@ export class RunFolder {
     const newest = this.newestGeneration();
     if (newest === 0) return undefined;
     try {
-      const claimant = readJson<ProcessIdentity>(this.at('generations', String(newest)));
+      const claimant = readJson(this.at('generations', String(newest))) as ProcessIdentity | undefined;
       return claimant?.host === hostname() && isSameProcess(claimant) ? claimant : undefined;
     } catch {
       // It was killed while it wrote.

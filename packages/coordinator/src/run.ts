@@ -113,7 +113,7 @@ export interface RunParts {
  * The run: takes steps until the job is complete, one event each. Between steps it evaluates where the job says so,
  * decides, saves. Whatever it decides it journals first, so that a replay decides the same.
  */
-export async function* run(parts: RunParts, from: RunState): AsyncGenerator<RunEvent> {
+export async function* run(parts: RunParts, from: RunState): AsyncGenerator<RunEvent, void> {
   const { job, journal, server, dispatcher, checkpoints, control, account } = parts;
   let state = from;
   let saving: Promise<void> = Promise.resolve();
@@ -128,7 +128,8 @@ export async function* run(parts: RunParts, from: RunState): AsyncGenerator<RunE
     lastSave = { step, done };
     return done;
   };
-  const stop = async function* (interruption: Interruption): AsyncGenerator<RunEvent> {
+  const stop = async function* (): AsyncGenerator<RunEvent, void> {
+    const interruption = control.interruption ?? { type: 'stop' };
     // A step that ended after it was given up has made another version; resuming computes it again. So the version is
     // taken hold of before anything is waited for.
     const isCurrent = server.version.id?.step === state.step;
@@ -157,7 +158,7 @@ export async function* run(parts: RunParts, from: RunState): AsyncGenerator<RunE
     }
     if (state.rolledBack === null && isDecisionStep(job, state)) {
       const result = await unlessInterrupted(evaluate(parts, state), control, 0);
-      if (result === null) return yield* stop(control.interruption ?? { type: 'stop' });
+      if (result === null) return yield* stop();
       yield { type: 'evaluation', step, phase: state.phase, ...result };
       const decision = decide(job, state, history(parts, state), parts.unigramLossPerWord);
       switch (decision.type) {
@@ -202,9 +203,8 @@ export async function* run(parts: RunParts, from: RunState): AsyncGenerator<RunE
       void save().catch(() => undefined);
     }
     yield* saved.splice(0);
-    if (control.interruption !== null) return yield* stop(control.interruption);
     await control.untilResumed();
-    if (control.interruption !== null) return yield* stop(control.interruption);
+    if (control.interruption !== null) return yield* stop();
 
     const began = performance.now();
     const end = state.rolledBack?.toStep ?? totalSteps(job, state);
@@ -216,7 +216,7 @@ export async function* run(parts: RunParts, from: RunState): AsyncGenerator<RunE
       .advance(step, end)
       .then(() => server.step({ step, phase: state.phase, learningRate: rate, nextPhase }));
     const result = await unlessInterrupted(taken, control, lastStepMs);
-    if (result === null) return yield* stop(control.interruption ?? { type: 'stop' });
+    if (result === null) return yield* stop();
     const seconds = (performance.now() - began) / 1000;
     // Two coordinators may overlap for a moment; the account is the newer one's.
     parts.assertCurrent();
