@@ -1,7 +1,7 @@
 /**
  * Positions t · B + b (time first) whose logits a step computes: first those that count, in rising order, then others,
- * also rising, until their number is a multiple of `multiple` or all are in. Short captions leave a third of a padded
- * batch uncounted, and the logits are the decoder's largest product; a round number keeps the graphs few.
+ * also rising, until their number is a multiple of `multiple` or all are in. The logits are the decoder's largest
+ * product, so padding is left out of it; a round number keeps the graphs few.
  * @param mask [B, T]: 1 for a word that counts, 0 for padding
  */
 export function captionPositions(mask: Float32Array, B: number, T: number, multiple: number): Int32Array {
