@@ -59,6 +59,9 @@ export interface WorkerParts {
   readonly log: Logger;
 }
 
+/** Units of which lane there is room for. */
+type Appetite = 'any' | 'now' | 'none';
+
 /** A worker that waits for a version holds at most this many units, however many the last step gave it. */
 const mostWaiting = 4;
 /** How long one request for a unit stays open at the broker. */
@@ -160,18 +163,36 @@ export class Worker {
   /** Leases units as there is room for them: `now` before `ahead`. */
   private async takeUnits(shift: Shift): Promise<void> {
     const { queue } = shift.member;
+    await Promise.all([
+      this.pullWhile(
+        shift,
+        (appetite) => appetite === 'any',
+        async () => {
+          return (await queue.pull('now')) ?? (await queue.pull('ahead')) ?? (await queue.pull('ahead', pollMs));
+        },
+      ),
+      // A request of its own stays open at `now`: it must not hold up the look-ahead once there is room for it.
+      this.pullWhile(
+        shift,
+        (appetite) => appetite !== 'none',
+        () => queue.pull('now', pollMs),
+      ),
+    ]);
+  }
+
+  private async pullWhile(
+    shift: Shift,
+    hungry: (appetite: Appetite) => boolean,
+    pull: () => Promise<Lease | null>,
+  ): Promise<void> {
     while (this.departure === null && !this.draining) {
       const seen = this.bell.rung;
-      const appetite = this.appetite(shift.held);
-      if (appetite === 'none') {
+      if (!hungry(this.appetite(shift.held))) {
         await this.bell.after(seen, 1_000);
         continue;
       }
       try {
-        const lease =
-          (await queue.pull('now')) ??
-          (appetite === 'any' ? await queue.pull('ahead') : null) ??
-          (await queue.pull('now', pollMs));
+        const lease = await pull();
         if (lease !== null) this.receive(lease, shift);
       } catch (error) {
         this.parts.log.warn('the broker gives no units', { error });
@@ -184,7 +205,7 @@ export class Worker {
    * One unit is made ready while another is computed. Who waits for a version holds as many as the step before gave it,
    * and goes on asking for `now`: a unit offered again would wait behind the look-ahead of all otherwise.
    */
-  private appetite(held: HeldUnits): 'any' | 'now' | 'none' {
+  private appetite(held: HeldUnits): Appetite {
     if (this.paused) return 'none';
     const room = this.computing ? 1 : Math.min(this.unitsOfLastStep, mostWaiting);
     if (held.waiting.length < room) return 'any';
