@@ -5,7 +5,7 @@ import { splitPictures, type SplitRule } from './split-pictures.js';
 import { writeDataset } from './write-dataset.js';
 import type { BuildOptions } from './build-options.js';
 
-export interface BuildCocoOptions extends Omit<BuildOptions, 'source' | 'plan' | 'splits' | 'skipped'> {
+export interface BuildCocoOptions extends Omit<BuildOptions, 'source' | 'plan' | 'check' | 'splits' | 'skipped'> {
   readonly annotations: string;
   readonly images: string;
   /** COCO's val annotations, of which im2txt trains on the greater part; null for a set in one file. */
@@ -38,6 +38,7 @@ export async function buildCoco(options: BuildCocoOptions): Promise<DatasetManif
     ...options,
     source: { kind: 'build-coco', split: rule, minWordCount, maxWords, seed },
     plan: null,
+    check: true,
     splits,
     skipped: skipped ?? [],
   });

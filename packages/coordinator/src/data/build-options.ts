@@ -20,6 +20,8 @@ export interface BuildOptions {
   readonly threads: number;
   readonly convert: boolean;
   readonly skipBad: boolean;
+  /** Decode each picture first; pictures drawn a moment ago need no check. */
+  readonly check: boolean;
   readonly progress: Progress;
 }
 

@@ -10,16 +10,19 @@ import { checkPicture } from './picture-check.js';
 /** Pictures looked at between two notes of how far the check is. */
 const CHECKS_PER_NOTE = 500;
 
+/** By image id: which file, and why it can't be used. */
+export type Faults = Map<number, { readonly file: string; readonly fault: string }>;
+
 /**
  * Looks at every picture once, before a record is written, so that a bad one is told in the first minutes; those that an
  * interrupted build had looked at are not looked at again.
  * @returns the pictures that can't be used, by image id, when told to leave them out
  * @throws ShowtellError `data/image-undecodable` when not
  */
-export async function checkPictures(options: BuildOptions): Promise<Map<number, { file: string; fault: string }>> {
+export async function checkPictures(options: BuildOptions): Promise<Faults> {
   const pictures = new Map<number, CaptionedPicture>();
   for (const name of SPLIT_NAMES) for (const picture of options.splits[name]) pictures.set(picture.imageId, picture);
-  const faults = new Map<number, { file: string; fault: string }>();
+  const faults: Faults = new Map();
   const note = ({ imageId, fault }: PictureCheck): void => {
     const picture = pictures.get(imageId);
     pictures.delete(imageId);

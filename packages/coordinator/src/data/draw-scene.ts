@@ -63,7 +63,10 @@ function paintBackground(background: Background, side: number, random: Random): 
     for (let x = 0; x < side; x++) {
       const light = grey + (slopeX * x + slopeY * y) / side + random.integer(9) - 4;
       const value = Math.round(light) - (inPattern(background, x, y, period) ? 24 : 0);
-      pixels.fill(value, (y * side + x) * 3, (y * side + x) * 3 + 3);
+      const at = (y * side + x) * 3;
+      pixels[at] = value;
+      pixels[at + 1] = value;
+      pixels[at + 2] = value;
     }
   }
   return pixels;

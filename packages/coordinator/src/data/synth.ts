@@ -63,6 +63,7 @@ export async function synthesize(options: SynthOptions): Promise<DatasetManifest
     threads: options.threads,
     convert: false,
     skipBad: false,
+    check: false,
     progress: options.progress,
   });
 }

@@ -12,7 +12,7 @@ import {
 import { countWords, formatWordCounts, makeVocabulary, type Vocabulary } from '@showtell/shared/data/vocabulary.js';
 import { claimFolder, finishFolder, writeWhole } from './build-folder.js';
 import type { BuildOptions, Pair } from './build-options.js';
-import { checkPictures } from './check-pictures.js';
+import { checkPictures, type Faults } from './check-pictures.js';
 import { formatCocoCaptions, type CaptionedPicture, type SkippedPicture } from './coco.js';
 import { shuffled } from './split-pictures.js';
 import { captionWords } from './tokenize.js';
@@ -37,7 +37,7 @@ export async function writeDataset(options: BuildOptions): Promise<DatasetManife
 
   const plan = options.plan ?? planDigest(options, pairs, vocabulary);
   if ((await claimFolder(directory, plan)) === 'complete') return null;
-  const faults = await checkPictures(options);
+  const faults: Faults = options.check ? await checkPictures(options) : new Map<number, never>();
   for (const [imageId, { file, fault }] of faults) skipped.push({ imageId, file, reason: fault });
 
   await writeWhole(join(directory, 'word_counts.txt'), formatWordCounts(counts));

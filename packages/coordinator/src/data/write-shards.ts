@@ -1,4 +1,4 @@
-import { rm } from 'node:fs/promises';
+import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import pLimit from 'p-limit';
 import { ShowtellError } from '@showtell/shared/errors.js';
@@ -7,6 +7,7 @@ import { encodeCaptionExample } from '@showtell/shared/data/sequence-example.js'
 import { indexFile, readIndex, ShardWriter, type ShardIndex } from '@showtell/shared/data/shard.js';
 import type { Vocabulary } from '@showtell/shared/data/vocabulary.js';
 import type { BuildOptions, Pair } from './build-options.js';
+import type { CaptionedPicture } from './coco.js';
 import { checkPicture } from './picture-check.js';
 
 /** While the number of shards isn't given there is one for so many records; im2txt's 256 of COCO hold 2,290 each. */
@@ -75,15 +76,19 @@ async function writeShard(
   await rm(indexFile(file), { force: true });
   await using writer = new ShardWriter(file);
   for (const { picture, words } of pairs) {
-    const checked = await checkPicture(picture.file, options.convert, false);
-    if ('fault' in checked) {
-      const facts = { file: picture.file, imageId: picture.imageId, detail: checked.fault };
-      throw new ShowtellError('data/image-undecodable', facts);
-    }
+    const jpeg = await pictureBytes(picture, options.convert);
     const ids = Int32Array.from(words, (word) => vocabulary.id(word));
-    await writer.append(encodeCaptionExample({ imageId: picture.imageId, jpeg: checked.jpeg, words, ids }));
+    await writer.append(encodeCaptionExample({ imageId: picture.imageId, jpeg, words, ids }));
     options.progress.advance(1);
   }
   await writer.close();
   return await readIndex(indexFile(file));
+}
+
+/** Bytes of a picture that has passed its check. */
+async function pictureBytes({ file, imageId }: CaptionedPicture, convert: boolean): Promise<Uint8Array> {
+  if (!convert) return readFile(file);
+  const checked = await checkPicture(file, convert, false);
+  if ('jpeg' in checked) return checked.jpeg;
+  throw new ShowtellError('data/image-undecodable', { file, imageId, detail: checked.fault });
 }
