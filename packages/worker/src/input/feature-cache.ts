@@ -45,6 +45,8 @@ export class DiskFeatureCache implements FeatureCache {
   private readonly frames = new Map<string, number>();
   /** Everything before it has been looked at. */
   private scanned = 0;
+  /** Where the last frame met begins. */
+  private begun = 0;
   private writable = true;
 
   constructor(
@@ -101,12 +103,15 @@ export class DiskFeatureCache implements FeatureCache {
     while (this.scanned + this.frameBytes <= size) {
       readSync(this.descriptor, header, 0, headerBytes, this.scanned);
       if (header.readUInt32LE(0) !== magic) {
-        const next = this.findMagic(this.scanned + 1, size);
+        // The frame before may be the torn one, and this place within the next.
+        const next = this.findMagic(this.begun + 1, size);
         if (next < 0) return;
         this.scanned = next;
+        this.begun = next;
         continue;
       }
       this.frames.set(nameOf(readHeader(header)), this.scanned);
+      this.begun = this.scanned;
       this.scanned += this.frameBytes;
     }
   }
