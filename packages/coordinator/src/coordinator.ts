@@ -10,6 +10,7 @@ import {
   Verdict,
   type GradientHeader,
   type ParameterServiceServer,
+  type Version,
 } from '@showtell/shared/generated/showtell/v1/parameters.js';
 import type { Unit } from '@showtell/shared/generated/showtell/v1/unit.js';
 import type { Job } from '@showtell/shared/job/job.js';
@@ -17,6 +18,8 @@ import { Plan } from '@showtell/shared/plan/plan.js';
 import { listen, newGrpcServer } from '@showtell/shared/rpc/channel.js';
 import { serveHttp } from '@showtell/shared/service/http.js';
 import type { Logger } from '@showtell/shared/service/log.js';
+import { bytesOf, dtypeOf, gradientBody, isSegmentName } from '@showtell/shared/tensors/gradient-body.js';
+import type { SegmentName } from '@showtell/shared/tensors/layout.js';
 import { version } from '@showtell/shared/version.js';
 import { Canaries } from './canaries.js';
 import { CheckpointStore } from './checkpoints/checkpoint-store.js';
@@ -206,7 +209,10 @@ export async function* coordinate(options: CoordinatorOptions, control: Control)
       },
     },
   );
-  server.onVersion((current) => workers.announce(current));
+  server.onVersion((current) => {
+    workers.announce(current);
+    series.exchangeBytes.inc({ direction: 'sent' }, versionBytes(server, current) * workers.list.length);
+  });
   workers.announce(server.version);
   control.onPause((paused) => workers.pause(paused));
 
@@ -223,6 +229,7 @@ export async function* coordinate(options: CoordinatorOptions, control: Control)
     switch (verdict) {
       case Verdict.VERDICT_ACCEPTED:
         dispatcher.settle(unit);
+        series.exchangeBytes.inc({ direction: 'received' }, gradientBytes(server, header));
         noteSkipped(header);
         return;
       case Verdict.VERDICT_DUPLICATE:
@@ -376,7 +383,7 @@ export async function* coordinate(options: CoordinatorOptions, control: Control)
   let completed = false;
   try {
     for await (const event of run(parts, state)) {
-      observe(event, metrics, log);
+      observe(event, metrics, log, train.count);
       board.follow(event);
       if (event.type === 'evaluation' && event.images !== null) {
         const { step, phase, scores, images } = event;
@@ -397,6 +404,20 @@ export async function* coordinate(options: CoordinatorOptions, control: Control)
     await queue.remove().catch(() => undefined);
     workers.close();
   }
+}
+
+/** What one unit's gradient weighs in the wire's type. */
+function gradientBytes({ layout, wire }: ParameterServer, { segments, embeddingRows }: GradientHeader): number {
+  return gradientBody(layout, segments.filter(isSegmentName), embeddingRows.length, wire).bytes;
+}
+
+/** What a worker reads to go from the version before to this one. */
+function versionBytes({ wire }: ParameterServer, { id, segments }: Version): number {
+  const changed = segments.filter((segment) => segment.changedAtStep === id?.step && isSegmentName(segment.segment));
+  return changed.reduce(
+    (sum, { segment, elements }) => sum + elements * bytesOf(dtypeOf(segment as SegmentName, wire)),
+    0,
+  );
 }
 
 async function closeBus(bus: NatsConnection): Promise<void> {

@@ -3,8 +3,12 @@ import { phaseNames } from '@showtell/shared/job/phases.js';
 import type { CoordinatorMetrics } from './metrics.js';
 import type { RunEvent } from './run.js';
 
-/** Writes what happens in a run to its metrics and its log. */
-export function observe(event: RunEvent, { series }: CoordinatorMetrics, log: Logger): void {
+/**
+ * Writes what happens in a run to its metrics and its log.
+ *
+ * @param trainingPairs records of an epoch
+ */
+export function observe(event: RunEvent, { series }: CoordinatorMetrics, log: Logger, trainingPairs: number): void {
   switch (event.type) {
     case 'step': {
       const { step, phase, result, seconds } = event;
@@ -12,6 +16,7 @@ export function observe(event: RunEvent, { series }: CoordinatorMetrics, log: Lo
       series.stepsPlanned.set(event.totalSteps);
       for (const name of phaseNames) series.phase.set({ phase: name }, name === phase ? 1 : 0);
       series.examples.inc(result.examples);
+      series.epoch.set(event.examples / trainingPairs);
       series.loss.set(result.loss);
       series.gradientNorm.set(result.gradientNorm);
       series.learningRate.set(event.learningRate);
@@ -29,6 +34,7 @@ export function observe(event: RunEvent, { series }: CoordinatorMetrics, log: Lo
     case 'evaluation': {
       const { step, scores } = event;
       series.perplexity.set(scores.perplexity);
+      if (event.seconds !== null) series.evaluationDuration.observe(event.seconds);
       const { captions } = scores;
       if (captions !== null) {
         for (const [i, value] of captions.bleu.entries()) series.bleu.set({ n: String(i + 1) }, value);
@@ -51,6 +57,8 @@ export function observe(event: RunEvent, { series }: CoordinatorMetrics, log: Lo
     case 'checkpoint':
       series.checkpoints.inc({ result: 'saved' });
       series.checkpointStep.set(event.step);
+      series.checkpointDuration.observe(event.seconds);
+      series.checkpointBytes.set(event.bytes);
       log.info('checkpoint', { step: event.step, path: event.path });
       return;
     case 'save-failed':

@@ -8,6 +8,7 @@ import type { EvaluationRound } from './evaluation/evaluation-round.js';
 import type { Journal } from './journal.js';
 import type { ParameterServer, StepResult } from './parameter-server/parameter-server.js';
 import { decide, isDecisionStep, totalSteps, type PhaseState } from './phases/switch.js';
+import type { SavedCheckpoint } from './starting-point.js';
 import type { StepAccount } from './step-account.js';
 
 /** Where a run stands between two steps. */
@@ -26,6 +27,8 @@ export type RunEvent =
       /** Updates applied, this one included. */
       readonly step: number;
       readonly totalSteps: number;
+      /** Training examples that counted so far. */
+      readonly examples: number;
       readonly phase: PhaseName;
       readonly learningRate: number;
       readonly result: StepResult;
@@ -37,11 +40,21 @@ export type RunEvent =
       readonly step: number;
       readonly phase: PhaseName;
       readonly scores: EvaluationScores;
+      /** From its first unit to its scores; null when it was known from the journal. */
+      readonly seconds: number | null;
       readonly images: EvaluationResult['images'] | null;
     }
   | { readonly type: 'switch'; readonly step: number; readonly reason: string }
   | { readonly type: 'rollback'; readonly step: number; readonly toStep: number; readonly reason: string }
-  | { readonly type: 'checkpoint'; readonly step: number; readonly path: string }
+  | {
+      readonly type: 'checkpoint';
+      readonly step: number;
+      readonly path: string;
+      /** Of its files. */
+      readonly bytes: number;
+      /** Of writing it, beside the training that went on. */
+      readonly seconds: number;
+    }
   | { readonly type: 'save-failed'; readonly step: number; readonly error: Error }
   | {
       readonly type: 'finished';
@@ -101,7 +114,7 @@ export interface RunParts {
   readonly account: StepAccount;
   readonly control: RunControl;
   /** Saves the current version beside the run; resolves when it is safe on disk. */
-  readonly save: (state: RunState, pinned: boolean) => Promise<string>;
+  readonly save: (state: RunState, pinned: boolean) => Promise<SavedCheckpoint>;
   /** Goes back to the newest sound checkpoint of at most `toStep`, in a new lineage, decoder-only. */
   readonly restore: (toStep: number, lineage: number) => Promise<RunState>;
   readonly unigramLossPerWord: number;
@@ -123,7 +136,7 @@ export async function* run(parts: RunParts, from: RunState): AsyncGenerator<RunE
   /** Saves the current version; the promise is the background's, whose failure is an event and stops nothing. */
   const save = (pinned = false): Promise<void> => {
     const { step } = state;
-    const done = parts.save(state, pinned).then((path) => void saved.push({ type: 'checkpoint', step, path }));
+    const done = parts.save(state, pinned).then((written) => void saved.push({ type: 'checkpoint', step, ...written }));
     saving = done.catch((error: unknown) => void saved.push({ type: 'save-failed', step, error: error as Error }));
     lastSave = { step, done };
     return done;
@@ -237,6 +250,7 @@ export async function* run(parts: RunParts, from: RunState): AsyncGenerator<RunE
       type: 'step',
       step: step + 1,
       totalSteps: end,
+      examples: state.examples,
       phase: state.phase,
       learningRate: rate,
       result,
@@ -266,10 +280,12 @@ function history({ job, journal }: RunParts, state: RunState): Parameters<typeof
 async function evaluate(
   { journal, round }: RunParts,
   { step, lineage, phase }: RunState,
-): Promise<Pick<Extract<RunEvent, { type: 'evaluation' }>, 'scores' | 'images'>> {
+): Promise<Pick<Extract<RunEvent, { type: 'evaluation' }>, 'scores' | 'images' | 'seconds'>> {
   const known = journal.of('evaluation').find((entry) => entry.step === step && entry.lineage === lineage);
-  if (known !== undefined) return { scores: known.scores, images: null };
+  if (known !== undefined) return { scores: known.scores, images: null, seconds: null };
+  const began = performance.now();
   const { scores, images } = await round.evaluate(step, lineage);
+  const seconds = (performance.now() - began) / 1000;
   journal.append({ type: 'evaluation', step, lineage, phase, scores });
-  return { scores, images };
+  return { scores, images, seconds };
 }

@@ -86,22 +86,36 @@ export interface CheckpointContext {
   readonly assertCurrent: () => void;
 }
 
+/** A checkpoint on disk. */
+export interface SavedCheckpoint {
+  /** Its folder. */
+  readonly path: string;
+  /** Of its files. */
+  readonly bytes: number;
+  /** That writing it took. */
+  readonly seconds: number;
+}
+
 /**
  * Saves the server's current version, which must be the state's; training may go on meanwhile.
  *
- * @returns the checkpoint's folder
  * @throws ShowtellError `checkpoint/write-failed`, `run/superseded`
  */
-export async function saveCheckpoint(context: CheckpointContext, state: RunState, pinned: boolean): Promise<string> {
+export async function saveCheckpoint(
+  context: CheckpointContext,
+  state: RunState,
+  pinned: boolean,
+): Promise<SavedCheckpoint> {
   const { job, identity, journal, checkpoints, parameters, canaries, server } = context;
   context.assertCurrent();
   const version = server.pin();
+  const began = performance.now();
   try {
     const { step, phase, switchedAt, lineage, examples } = state;
     if (version.step !== step) throw new Error(`version ${version.step} is current where ${step} is to be saved`);
     const scores = journal.of('evaluation').find((entry) => entry.step === step && entry.lineage === lineage)?.scores;
     const joint = switchedAt === null ? [] : [{ phase: 'joint' as const, fromStep: switchedAt }];
-    const { path } = await checkpoints.save({
+    const { path, manifest } = await checkpoints.save({
       about: {
         run: identity.run,
         step,
@@ -129,7 +143,8 @@ export async function saveCheckpoint(context: CheckpointContext, state: RunState
       optimizer: version.optimizer,
       pinned,
     });
-    return path;
+    const bytes = Object.values(manifest.files).reduce((sum, file) => sum + file.bytes, 0);
+    return { path, bytes, seconds: (performance.now() - began) / 1000 };
   } finally {
     version.release();
   }
