@@ -15,17 +15,32 @@ export interface WorkerOptions {
   readonly metrics: { readonly host: string; readonly port: number };
 }
 
-export const workerHelp = `showtell-worker: joins a run and computes its units until the run ends
+export const workerHelp = `Usage: showtell worker --run DIR [options]
+       showtell worker --coordinator HOST:PORT --job FILE [options]
 
-  --run DIR             the run's folder, on the coordinator's machine
+join a run as a worker and compute its units until the run ends
+
+Options:
+  --run DIR                the run's folder, on the coordinator's machine
   --coordinator HOST:PORT  a coordinator elsewhere; with --job and, if the job names none that is here, --data
-  --job FILE            the job file of that run
-  --data DIR            the data folder on this machine
-  --id NAME             this worker's name in the run (default: worker-HOST-PID)
-  --wait TIME           how long to wait for a coordinator, at first and whenever one is lost: 90, 90s, 5m (default 60s)
-  --parent              end when standard input closes, as it does when the parent process ends
-  --metrics-host HOST   address of /metrics, /healthz, /readyz (default 127.0.0.1)
-  --metrics-port PORT   its port; 0 takes a free one (default 0)
+  --job FILE               the job file of that run
+  --data DIR               the data folder on this machine
+  --id NAME                this worker's name in the run (default: worker-HOST-PID)
+  --wait TIME              how long to look for a coordinator, at first and after one is lost: 90, 90s, 5m (default: 60s)
+  --parent                 end when standard input closes, as it does when the parent process ends
+  --metrics-host HOST      address of /metrics, /healthz, /readyz (default: 127.0.0.1)
+  --metrics-port PORT      its port; 0 takes a free one (default: 0)
+  -h, --help               print this help
+
+Any number of workers may join and leave at any time; the run's parameters are the same, bit for bit. SIGTERM or Ctrl-C
+lets it finish the unit it is at and leave; a second one ends it at once.
+
+Exit codes: 0 the run ended or the worker was told to leave, 69 no coordinator was found in time, 78 the run does not
+take this worker (another version, job, data set or other numbers on this machine).
+
+Examples:
+  showtell worker --run runs/demo
+  showtell worker --coordinator coordinator:50051 --job job.yaml --data /data/mscoco --wait 10m
 `;
 
 /** @throws ShowtellError `usage/invalid`; @returns null when help was asked for */

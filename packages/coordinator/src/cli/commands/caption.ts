@@ -20,6 +20,18 @@ export function register(program: Command): void {
     )
     .option('--beam <n>', "beam width (default: the job's)", integerFrom(1))
     .option('--json', 'a JSON line a picture: {"image", "captions": [{"caption", "logprob"}, …]}, best first')
+    .addHelpText(
+      'after',
+      `
+A caption's logprob is the natural logarithm of its probability: the sum over its words, the end included. Pictures
+that are missing or do not decode are named on standard error; the others are captioned.
+
+Exit codes: 0, 65 when a picture or the checkpoint is damaged, 66 when one is missing.
+
+Examples:
+  showtell caption --checkpoint runs/demo photo.jpg
+  showtell caption --checkpoint runs/demo@900 --beam 5 --json *.jpg`,
+    )
     .action(async (images: readonly string[], { checkpoint, beam, json }: CaptionFlags) => {
       const args = ['--checkpoint', checkpointFolder(checkpoint)];
       if (beam !== undefined) args.push('--beam', String(beam));

@@ -8,10 +8,14 @@ import { locateCheckpoint } from '../checkpoint-location.js';
 export function register(parent: Command): void {
   parent
     .command('diff')
-    .description('how far two checkpoints are apart, tensor by tensor; exit code 0 whatever it finds')
+    .description('tell how far two checkpoints are apart, tensor by tensor')
     .argument('<a>', 'RUN, RUN@STEP or a folder')
     .argument('<b>', 'RUN, RUN@STEP or a folder')
     .option('--json', 'print one JSON object')
+    .addHelpText(
+      'after',
+      '\nExit codes: 0 whatever it finds, 66 when one is not there.\n\nExample:\n  showtell checkpoint diff runs/a@300 runs/a@600',
+    )
     .action((a: string, b: string, { json }: { json?: true }) => {
       const [first, second] = [a, b].map((at) =>
         readSafetensorsHeader(path.join(locateCheckpoint(at), parametersFile)),

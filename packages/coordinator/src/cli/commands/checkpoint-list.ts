@@ -7,6 +7,10 @@ export function register(parent: Command): void {
     .description("a run's checkpoints, oldest first")
     .argument('<run>', "the run's folder")
     .option('--json', 'print one JSON array')
+    .addHelpText(
+      'after',
+      '\nExit codes: 0, 66 when there is no such run.\n\nExample:\n  showtell checkpoint list runs/demo',
+    )
     .action((run: string, { json }: { json?: true }) => {
       const rows = checkpointsOf(run)
         .list()

@@ -4,11 +4,15 @@ import { checkpointsOf } from '../checkpoint-location.js';
 export function register(parent: Command): void {
   parent
     .command('prune')
-    .description('removes old checkpoints; the last, the best and pinned ones stay')
+    .description('remove old checkpoints; the last, the best and pinned ones stay')
     .argument('<run>', "the run's folder")
     .requiredOption('--keep <n>', 'how many of the last to keep, at least 1', naturalNumber)
     .option('--dry-run', 'only tell what would be removed')
     .option('--json', 'print one JSON object')
+    .addHelpText(
+      'after',
+      '\nExit codes: 0, 66 when there is no such run.\n\nExample:\n  showtell checkpoint prune runs/demo --keep 1 --dry-run',
+    )
     .action((run: string, options: { keep: number; dryRun?: true; json?: true }) => {
       const store = checkpointsOf(run);
       const dryRun = options.dryRun === true;

@@ -5,9 +5,20 @@ import { locateCheckpoint } from '../checkpoint-location.js';
 export function register(parent: Command): void {
   parent
     .command('show')
-    .description('what a checkpoint holds: step, phase, hashes, scores, the job')
+    .description('show what a checkpoint holds: step, phase, hashes, scores, the job')
     .argument('<checkpoint>', "RUN for its newest, RUN@STEP, or the checkpoint's folder")
     .option('--json', 'print one JSON object')
+    .addHelpText(
+      'after',
+      `
+Two runs of one job gave the same parameters when their parameters' sha256 are equal; docs/cli.md says how it is made.
+
+Exit codes: 0, 65 the manifest is damaged, 66 there is no such checkpoint.
+
+Examples:
+  showtell checkpoint show runs/demo
+  showtell checkpoint show runs/demo@300 --json`,
+    )
     .action((location: string, { json }: { json?: true }) => {
       const path = locateCheckpoint(location);
       const manifest = readManifest(path);

@@ -6,9 +6,10 @@ import { checkpointsOf, locateCheckpoint } from '../checkpoint-location.js';
 export function register(parent: Command): void {
   parent
     .command('verify')
-    .description("checks every byte of a run's checkpoints, or of one, against their hashes; exit code 65 on damage")
+    .description("check every byte of a run's checkpoints, or of one, against their hashes")
     .argument('<checkpoint>', "RUN for all of its checkpoints, RUN@STEP, or a checkpoint's folder")
     .option('--json', 'print one JSON array')
+    .addHelpText('after', '\nExit codes: 0 all are sound, 65 one is damaged, 66 there is none.')
     .action(async (location: string, { json }: { json?: true }) => {
       const paths = pathsOf(location);
       const results: { path: string; sound: boolean; detail: string }[] = [];

@@ -17,7 +17,7 @@ interface CoordinatorFlags {
 export function register(program: Command): void {
   program
     .command('coordinator')
-    .description("a cluster's coordinator with the parameter server; NATS and workers are started elsewhere")
+    .description('coordinate a run on a cluster: parameter server included, NATS and workers started elsewhere')
     .argument('<job>', 'the job file (YAML)')
     .requiredOption('--run <dir>', "the run's folder: made, or gone on with")
     .requiredOption('--data <dir>', 'the data folder')
@@ -25,6 +25,18 @@ export function register(program: Command): void {
     .option('--host <address>', 'where to listen; 0.0.0.0 for workers on other machines', '127.0.0.1')
     .option('--grpc-port <port>', 'port of the parameter server; 0 takes a free one', integerFrom(0), 50051)
     .option('--http-port <port>', 'port of /metrics, /healthz and /readyz; 0 takes a free one', integerFrom(0), 9464)
+    .addHelpText(
+      'after',
+      `
+Prints a JSON line for each step and event. Started again on the same folder it goes on from the last checkpoint, as a
+new generation; an older coordinator that still lives is refused everything from then on.
+
+Exit codes: as showtell train has them.
+
+Example:
+  showtell coordinator job.yaml --run /runs/a --data /data/mscoco --nats nats://nats:4222 --host 0.0.0.0
+  showtell worker --coordinator coordinator:50051 --job job.yaml --data /data/mscoco     (on each other machine)`,
+    )
     .action(async (file: string, { run, data, nats, host, grpcPort, httpPort }: CoordinatorFlags) => {
       const job = await loadJob(file, [`data.directory=${JSON.stringify(resolve(data))}`]);
       using presenter = jsonPresenter();

@@ -30,7 +30,13 @@ train on, 5 % to validate, 10 % to test. With one file of 100 pictures or more t
 --seed. A smaller one is not divided: train, val and test are all of it, so that a handful of pictures trains.
 --split 0.8,0.1,0.1 gives other shares, --split reuse never divides.
 
-An interrupted build goes on where it stopped when the same command is given again.`;
+An interrupted build goes on where it stopped when the same command is given again. docs/data.md tells the whole of it.
+
+Exit codes: 0, 65 a picture or caption cannot be used (the message names it), 66 a file is missing.
+
+Example:
+  showtell data build-coco --annotations captions_train2014.json --images train2014 \\
+    --val-annotations captions_val2014.json --val-images val2014 --out data/mscoco`;
 
 /** `showtell data build-coco`. */
 export function register(parent: Command): void {

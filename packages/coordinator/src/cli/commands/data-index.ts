@@ -23,6 +23,10 @@ export function register(parent: Command): void {
     .option('--exclude-corrupt', 'exclude records whose bytes do not have their CRC, instead of refusing the shard')
     .option('--max-words <n>', 'longer captions are excluded', integerFrom(1), 100)
     .option('--json', 'print the result as one JSON line')
+    .addHelpText(
+      'after',
+      '\nExit codes: 0, 65 a shard has records that are not sound, 66 a file is missing.\n\nExample:\n  showtell data index data/im2txt --decode',
+    )
     .action(async (directory: string, flags: Flags) => {
       const manifest = await indexFolder({
         directory,

@@ -16,6 +16,10 @@ export function register(parent: Command): void {
     .argument('<path>', 'data folder, or a file such as train-00000-of-00256')
     .option('--records <n>', 'records to show', integerFrom(0), 3)
     .option('--json', 'print the result as one JSON line')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  showtell data inspect data/scenes\n  showtell data inspect data/scenes/val-00000-of-00002 --records 10',
+    )
     .action(async (path: string, flags: { records: number; json?: true }) => {
       const stats = await stat(path).catch((cause: unknown) => {
         throw new ShowtellError('file/missing', { file: path, what: 'The data' }, { cause });

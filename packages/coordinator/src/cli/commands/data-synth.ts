@@ -47,6 +47,14 @@ export function register(parent: Command): void {
     .addOption(shardsOption('test', 8))
     .addOption(threadsOption())
     .option('--json', 'print the result as one JSON line')
+    .addHelpText(
+      'after',
+      `
+The same options give the same folder, byte for byte. Given again, the command goes on where it stopped.
+
+Example:
+  showtell data synth --out data/scenes --seed 1 --train 3000`,
+    )
     .action(async (flags: Flags) => {
       const tenth = Math.max(8, Math.ceil(flags.train / 10));
       const built = await synthesize({

@@ -9,10 +9,11 @@ const BAD_DATA = 65;
 export function register(parent: Command): void {
   parent
     .command('verify')
-    .description('check every record of a data folder against its index; exits 65 when one is bad')
+    .description('check every record of a data folder against its index')
     .argument('<dir>', 'data folder')
     .option('--decode', 'parse every record and decode every picture too')
     .option('--json', 'print the result as one JSON line')
+    .addHelpText('after', '\nExit codes: 0 all are sound, 65 one is bad, 66 there is no such folder.')
     .action(async (directory: string, flags: { decode?: true; json?: true }) => {
       const { records, faults } = await verifyFolder(directory, flags.decode === true, terminalProgress());
       if (flags.json === true) {

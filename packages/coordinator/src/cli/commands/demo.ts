@@ -14,14 +14,14 @@ interface DemoOptions {
   readonly run: string;
   readonly data: string;
   readonly workers: number;
-  readonly set: readonly string[];
+  readonly set?: readonly string[];
   readonly threads: number;
 }
 
 /** Pictures of the demo's scenes: 432 kinds of scene (8 colours, 3 shapes, 9 places, 2 sizes), each several times. */
 const pictures = { train: 3000, val: 300, test: 100 };
 
-const collect = (value: string, before: readonly string[]): readonly string[] => [...before, value];
+const collect = (value: string, before: readonly string[] = []): readonly string[] => [...before, value];
 
 export function register(program: Command): void {
   program
@@ -30,9 +30,24 @@ export function register(program: Command): void {
     .option('--run <dir>', "the run's folder; gone on with when it is there", 'runs/demo')
     .option('--data <dir>', 'the folder for the scenes; reused when it is there', 'data/demo')
     .option('--workers <n>', 'worker processes', integerFrom(1), 2)
-    .option('--set <field.path=value>', 'override one field of the job (showtell train --preset demo)', collect, [])
+    .option('--set <field.path=value>', 'override one field of the preset demo; may be repeated', collect)
     .addOption(threadsOption())
-    .action(async ({ run, data, workers, set, threads }: DemoOptions) => {
+    .addHelpText(
+      'after',
+      `
+The first time, the engine is set up too (showtell engine setup). Ctrl-C saves a checkpoint, and the same command goes
+on from it. At the end six held-out pictures' captions before, between and after the phases are printed, and the whole
+story is in report.html in the run's folder.
+
+Exit codes: as showtell train has them.
+
+Examples:
+  showtell demo
+  showtell demo --run runs/short --set phases.joint.steps=300
+  showtell status runs/demo            (in another terminal)
+  showtell caption --checkpoint runs/demo data/demo/images/test/*.jpg`,
+    )
+    .action(async ({ run, data, workers, set = [], threads }: DemoOptions) => {
       await synthesize({
         directory: data,
         seed: 1,

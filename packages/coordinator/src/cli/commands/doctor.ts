@@ -9,12 +9,15 @@ export function register(program: Command): void {
   program
     .command('doctor')
     .description('check this machine: Node, engine, NATS, instruction sets, GPU, disk, memory, ports')
-    .option('--json', 'print {"ok", "checks": [{"name", "state", "found", "remedy"}, …]}', false)
-    .addHelpText('after', '\nEnds with 0 when nothing is red, else with 1. Changes nothing.')
-    .action(async (options: { readonly json: boolean }) => {
+    .option('--json', 'print {"ok", "checks": [{"name", "state", "found", "remedy"}, …]}')
+    .addHelpText(
+      'after',
+      '\nChanges nothing. Exit codes: 0 nothing is red, 1 something is; each red line says what to do about it.',
+    )
+    .action(async (options: { readonly json?: true }) => {
       const checks = await checkMachine(engineKnown);
       const ok = checks.every((check) => check.state !== 'fail');
-      process.stdout.write(options.json ? `${JSON.stringify({ ok, checks })}\n` : table(checks));
+      process.stdout.write(options.json === true ? `${JSON.stringify({ ok, checks })}\n` : table(checks));
       process.exitCode = ok ? 0 : 1;
     });
 }

@@ -5,25 +5,27 @@ import { ensureSetUp, type EngineName } from '../set-up.js';
 
 interface Options {
   readonly engine: string;
-  readonly withoutGpu: boolean;
-  readonly json: boolean;
+  readonly withoutGpu?: true;
+  readonly json?: true;
 }
 
 /** `showtell engine setup`: engine and nats-server into the user's cache. */
-export function register(program: Command): void {
-  const engine = program.commands.find((command) => command.name() === 'engine') ?? program.command('engine');
-  engine.description('the numeric engine on this machine');
-  engine
+export function register(parent: Command): void {
+  parent
     .command('setup')
     .description("fetch TensorFlow's wheel, compile its Node addon and get a nats-server, once for all checkouts")
     .option('--engine <cpu|cuda>', 'which engine; cuda adds 3.3 GB of NVIDIA libraries', 'cpu')
-    .option('--without-gpu', 'build the cuda engine where there is no GPU, e.g. in a container image', false)
-    .option('--json', 'print one line of JSON on standard output', false)
+    .option('--without-gpu', 'build the cuda engine where there is no GPU, e.g. in a container image')
+    .option('--json', 'print one line of JSON on standard output')
     .addHelpText(
       'after',
       `
 Everything goes to $SHOWTELL_CACHE, else $XDG_CACHE_HOME/showtell, else ~/.cache/showtell. A step that is done is not
-done again; an interrupted one goes on. Needs Python 3 with pip and a C++ compiler; afterwards neither, nor a network.`,
+done again; an interrupted one goes on. Needs Python 3 with pip and a C++ compiler; afterwards neither, nor a network.
+demo and train do this by themselves before they begin.
+
+Exit codes: 0 ready, 69 something is missing on this machine (the message has the command that mends it), 73 the cache
+cannot be written, others as docs/errors.md lists them.`,
     )
     .action(async (options: Options) => {
       if (options.engine !== 'cpu' && options.engine !== 'cuda') {
@@ -36,9 +38,9 @@ done again; an interrupted one goes on. Needs Python 3 with pip and a C++ compil
 
 async function setUp(engine: EngineName, options: Options): Promise<void> {
   const progress = lineProgress();
-  const built = await ensureSetUp(progress, engine, { withoutGpu: options.withoutGpu });
+  const built = await ensureSetUp(progress, engine, { withoutGpu: options.withoutGpu === true });
   progress.end();
-  if (options.json) {
+  if (options.json === true) {
     process.stdout.write(`${JSON.stringify({ ...built.engine, nats: built.nats })}\n`);
     return;
   }

@@ -16,7 +16,9 @@ ANNOTATIONS is a COCO caption file:  {"images": [{"id": 1}], "annotations": [{"i
 RESULTS is COCO's results format:    [{"image_id": 1, "caption": "a bus"}]
 
 Example:
-  $ showtell evaluate --annotations captions_val2014.json --results captions.json --json
+  showtell evaluate --annotations captions_val2014.json --results captions.json --json
+
+Exit codes: 0, 65 the files do not fit each other or are damaged, 66 one is missing.
 `;
 
 export function register(program: Command): void {

@@ -12,6 +12,15 @@ export function register(program: Command): void {
     .description('what a run is doing, or where it stands when it is not running')
     .argument('<run>', "the run's folder")
     .option('--json', 'print one JSON object')
+    .addHelpText(
+      'after',
+      `
+Exit codes: 0, 66 when there is no such run, 69 when its coordinator does not answer.
+
+Examples:
+  showtell status runs/demo
+  showtell status runs/demo --json`,
+    )
     .action(async (run: string, { json }: { json?: true }) => {
       const folder = new RunFolder(run);
       const identity = folder.identity();

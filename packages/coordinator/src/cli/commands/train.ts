@@ -17,13 +17,13 @@ interface TrainOptions {
   readonly run: string;
   readonly data?: string;
   readonly workers?: number;
-  readonly set: readonly string[];
+  readonly set?: readonly string[];
   readonly resume?: true;
   readonly from?: string;
   readonly json?: true;
 }
 
-const collect = (value: string, before: readonly string[]): readonly string[] => [...before, value];
+const collect = (value: string, before: readonly string[] = []): readonly string[] => [...before, value];
 
 export function register(program: Command): void {
   program
@@ -38,20 +38,25 @@ export function register(program: Command): void {
       "worker processes (default: as many as the cores hold of the job's threads)",
       integerFrom(0),
     )
-    .option('--set <field.path=value>', 'override one field of the job; may be repeated', collect, [])
+    .option('--set <field.path=value>', 'override one field of the job; may be repeated', collect)
     .option('--resume', 'go on from the last checkpoint; without a job, with the one the run has')
     .option('--from <checkpoint>', 'begin with the values of RUN[@STEP] of another run, numeric fields changed at will')
     .option('--json', 'print a JSON line for each step and event')
     .addHelpText(
       'after',
       `
+The folder of a run has its checkpoints, journal, logs and evaluations, and at the end report.html. Ctrl-C saves a
+checkpoint and says how to go on; a second one ends at once. On resume the phases' steps may grow and operational
+fields (docs/job.md) may change; anything else is another run: give --from.
+
 Exit codes: 0 the job is complete, 10 the guard before the joint phase was unmet, 11 stopped with a checkpoint,
-others as docs/errors.md lists them.
+64 a wrong command line, 78 a wrong job, others as docs/errors.md lists them.
 
 Examples:
   showtell train --preset demo --run runs/a --data data/scenes
   showtell train job.yaml --run runs/b --workers 3 --set seed=7 --set phases.joint.steps=500
-  showtell train --run runs/b --resume`,
+  showtell train --run runs/b --resume
+  showtell train job.yaml --run runs/c --from runs/b@300 --set phases.joint.learningRate=0.05`,
     )
     .action(async (file: string | undefined, options: TrainOptions) => {
       const job = await jobOf(file, options);
@@ -79,7 +84,7 @@ Examples:
 
 /** The job from a file, a preset, or the run that is resumed; the data folder made absolute. */
 async function jobOf(file: string | undefined, options: TrainOptions): Promise<Job> {
-  const { preset, set, data } = options;
+  const { preset, set = [], data } = options;
   const overrides = data === undefined ? set : [...set, `data.directory=${JSON.stringify(resolve(data))}`];
   const job = await read(file, preset, overrides, options);
   const { directory } = job.data;

@@ -4,7 +4,7 @@ import { runWorkerPackage } from '../run-worker-package.js';
 export function register(program: Command): void {
   program
     .command('worker')
-    .description('a worker that joins a run (the same as showtell-worker; its options: showtell worker --help)')
+    .description('join a run as a worker and compute its units (the same as showtell-worker)')
     .helpOption(false)
     .allowUnknownOption()
     .argument('[options...]', 'passed on')
