@@ -62,6 +62,9 @@ export interface CoordinatorOptions {
 const closeMs = 3_000;
 /** How often unpublished offers, a newer generation and a stall are looked for. */
 const watchMs = 1_000;
+const leaseCheckMs = 500;
+/** Workers report every 2 s; one that missed three times stands still, however short the lease. */
+const reportsMissedMs = 7_000;
 /** A unit without a known holder is offered again this long after a worker was lost. */
 const orphanMs = 500;
 
@@ -332,6 +335,13 @@ export async function* coordinate(options: CoordinatorOptions, control: Control)
     grpc: `${options.host === '0.0.0.0' ? hostname() : options.host}:${grpc.port}`,
     nats: options.natsUrl,
     http: http.url,
+  });
+  // The broker offers an expired lease again in the lane it came from; waiting workers, their hands full of what lies
+  // ahead, ask the lane `now` alone.
+  using _leases = every(leaseCheckMs, () => {
+    const silentMs = Math.max(job.cluster.leaseSeconds * 1000, reportsMissedMs);
+    for (const { worker, unit } of workers.expire(silentMs))
+      guarded(() => dispatcher.offerAgain(unit, `worker ${worker.id} has said nothing for ${silentMs / 1000} s`));
   });
   using _watch = every(watchMs, () => {
     guarded(restoreQueue);

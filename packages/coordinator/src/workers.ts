@@ -28,6 +28,8 @@ export interface Worker {
 interface Member extends Worker {
   readonly leases: Map<string, UnitId>;
   report: WorkerReport | null;
+  /** When its last message came, by `performance.now()`. */
+  heardAt: number;
   readonly session: Session;
   /** It was told to leave, so its session's end is no death. */
   dismissed: boolean;
@@ -103,6 +105,7 @@ export class Workers {
     let member: Member | null = null;
     session.on('data', ({ message }: SessionRequest) => {
       if (message === undefined) return;
+      if (member !== null) member.heardAt = performance.now();
       if (message.$case === 'hello') member ??= this.admit(session, message.value);
       else if (member !== null) this.receive(member, message);
     });
@@ -135,7 +138,7 @@ export class Workers {
     }
     const { worker: id, pid, host, engine } = hello;
     const joined = { id, pid, host, engine, joinedAt: Date.now(), leases: new Map<string, UnitId>() };
-    const member: Member = { ...joined, report: null, session, dismissed: false };
+    const member: Member = { ...joined, report: null, heardAt: performance.now(), session, dismissed: false };
     this.members.set(id, member);
     session.write({ message: { $case: 'welcome', value: this.welcome } });
     if (this.version !== null) session.write({ message: { $case: 'version', value: this.version } });
@@ -195,6 +198,19 @@ export class Workers {
       default:
         message satisfies never;
     }
+  }
+
+  /**
+   * Takes what they hold from workers that have been silent for `ms`: suspended, or on a host that is. They stay members,
+   * since their session stands; what they compute afterwards is judged as any other result.
+   */
+  expire(ms: number): { readonly worker: Worker; readonly unit: UnitId }[] {
+    const silent = [...this.members.values()].filter(({ heardAt }) => performance.now() - heardAt > ms);
+    return silent.flatMap((worker) => {
+      const units = [...worker.leases.values()];
+      worker.leases.clear();
+      return units.map((unit) => ({ worker, unit }));
+    });
   }
 
   /** A unit is settled: nobody holds it any more. */
