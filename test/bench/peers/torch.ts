@@ -7,6 +7,7 @@ import { cacheFolder } from '@showtell/shared/set-up/cache-folder.js';
 
 const run = promisify(execFile);
 const version = '2.15.0';
+const packages = [`torch==${version}`, 'torchvision==0.29.2', 'numpy==2.4.6', 'pillow==13.0.0'];
 
 /**
  * The Python that has PyTorch: `TORCH_PY`, else of a venv in the cache folder, made on first use (about 6 GB).
@@ -15,7 +16,7 @@ const version = '2.15.0';
 export async function torchPython(): Promise<string | null> {
   const own = process.env['TORCH_PY'];
   if (own !== undefined && own !== '') return own;
-  const venv = path.join(cacheFolder(), 'bench', `torch-${version}`);
+  const venv = path.join(cacheFolder(), 'bench', `torch-${version}-torchvision-0.29.2`);
   const python = path.join(venv, 'bin', 'python');
   if (existsSync(python)) return python;
   const beside = `${venv}.making`;
@@ -24,7 +25,7 @@ export async function torchPython(): Promise<string | null> {
     await rm(beside, { recursive: true, force: true });
     await mkdir(path.dirname(venv), { recursive: true });
     await run('python3', ['-m', 'venv', beside]);
-    await run(path.join(beside, 'bin', 'python'), ['-m', 'pip', 'install', '-q', `torch==${version}`, 'numpy==2.4.6']);
+    await run(path.join(beside, 'bin', 'python'), ['-m', 'pip', 'install', '-q', ...packages]);
     await rename(beside, venv);
     return python;
   } catch (error) {

@@ -1,0 +1,196 @@
+import { execFile } from 'node:child_process';
+import { availableParallelism } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { instructionSets } from '@showtell/worker/engine/tensorflow/instruction-sets.js';
+import type { BenchFigure } from './figure.ts';
+import { torchPython } from './peers/torch.ts';
+
+interface Scenario {
+  readonly name: string;
+  readonly kind: 'joint' | 'frozen' | 'features';
+  readonly precision: 'float32' | 'bfloat16';
+  /** What PyTorch is run with; the fastest counts. */
+  readonly peers: readonly (readonly string[])[];
+  readonly target: number;
+  readonly steps: number;
+}
+
+const joint = ['--phase', 'joint', '--channels-last'];
+const frozen = ['--phase', 'decoder', '--channels-last', '--fold-bn'];
+const features = ['--phase', 'decoder', '--features'];
+
+const scenarios: readonly Scenario[] = [
+  {
+    name: 'joint step, 299 px, float32',
+    kind: 'joint',
+    precision: 'float32',
+    peers: [joint, [...joint, '--compile']],
+    target: 0.85,
+    steps: 6,
+  },
+  {
+    name: 'joint step, 299 px, bfloat16',
+    kind: 'joint',
+    precision: 'bfloat16',
+    peers: [[...joint, '--bf16']],
+    target: 1,
+    steps: 6,
+  },
+  {
+    name: 'decoder-only step with the encoder running, float32',
+    kind: 'frozen',
+    precision: 'float32',
+    peers: [frozen],
+    target: 1,
+    steps: 10,
+  },
+  {
+    name: 'decoder-only step with the encoder running, bfloat16',
+    kind: 'frozen',
+    precision: 'bfloat16',
+    peers: [[...frozen, '--bf16']],
+    target: 1,
+    steps: 10,
+  },
+  {
+    name: 'decoder-only step on cached features, float32',
+    kind: 'features',
+    precision: 'float32',
+    peers: [features],
+    target: 1,
+    steps: 30,
+  },
+  {
+    name: 'decoder-only step on cached features, bfloat16',
+    kind: 'features',
+    precision: 'bfloat16',
+    peers: [[...features, '--bf16']],
+    target: 1,
+    steps: 30,
+  },
+];
+
+interface Measured {
+  /** Median milliseconds of a step. */
+  readonly step: number;
+  /** Of its gradient alone, without clipping and update; showtell's step is that. */
+  readonly gradient: number;
+  /** MiB. */
+  readonly peak: number;
+}
+
+/** Rounds of each side; the two take turns, so that what else the machine does meets both. */
+const rounds = 2;
+const batch = { B: 8, T: 20, S: 299 };
+
+/**
+ * A training step of Inception V3, LSTM 512 and 12,000 words at batch 8, beside PyTorch's of the same model, threads and
+ * captions. PyTorch's step holds its clipping and SGD, which here are the parameter server's work (`npm run bench --
+ * --only exchange`); so its gradient alone is set beside ours too.
+ */
+export async function benchStep(): Promise<BenchFigure[]> {
+  const python = await torchPython();
+  const figures: BenchFigure[] = [];
+  for (const scenario of scenarios) {
+    if (scenario.precision === 'bfloat16' && !instructionSets().some((set) => set.endsWith('bf16'))) continue;
+    const ours: Measured[] = [];
+    const peers: Measured[][] = scenario.peers.map(() => []);
+    for (let round = 0; round < rounds; round++) {
+      ours.push(await showtell(scenario));
+      if (python === null) continue;
+      for (const [i, options] of scenario.peers.entries()) peers[i]?.push(await torch(python, options, scenario.steps));
+    }
+    figures.push(...figuresOf(scenario, best(ours), python === null ? null : peers.map(best)));
+  }
+  return figures;
+}
+
+function figuresOf({ name, target }: Scenario, ours: Measured, peers: readonly Measured[] | null): BenchFigure[] {
+  const command = 'npm run bench -- --only step';
+  const smallest = (of: (peer: Measured) => number): number | null =>
+    peers === null ? null : Math.min(...peers.map(of));
+  const row = (
+    what: string,
+    value: number,
+    peer: number | null,
+    limit: number | null,
+    unit: 'ms' | 'MiB',
+  ): BenchFigure => ({
+    name: `${name}${what}`,
+    ours: value,
+    peer,
+    ratio: peer === null ? null : value / peer,
+    target: limit,
+    unit,
+    command,
+  });
+  return [
+    row(
+      '',
+      ours.step,
+      smallest((peer) => peer.step),
+      target,
+      'ms',
+    ),
+    row(
+      ', gradient alone',
+      ours.gradient,
+      smallest((peer) => peer.gradient),
+      null,
+      'ms',
+    ),
+    row(
+      ', peak memory',
+      ours.peak,
+      smallest((peer) => peer.peak),
+      1.5,
+      'MiB',
+    ),
+  ];
+}
+
+async function showtell({ kind, precision, steps }: Scenario): Promise<Measured> {
+  const options = { kind, precision, threads: threads(), steps, warmup: 2, ...batch };
+  const { stdout } = await promisify(execFile)(
+    process.execPath,
+    [fileURLToPath(new URL('./step-worker.mjs', import.meta.url)), JSON.stringify(options)],
+    { maxBuffer: 1 << 24 },
+  );
+  const { times, peak } = JSON.parse(stdout) as { times: number[]; peak: number };
+  const step = median(times);
+  return { step, gradient: step, peak };
+}
+
+async function torch(python: string, options: readonly string[], steps: number): Promise<Measured> {
+  const script = fileURLToPath(new URL('./peers/torch_im2txt.py', import.meta.url));
+  const size = ['--batch', String(batch.B), '--caplen', String(batch.T), '--size', String(batch.S)];
+  const counts = ['--threads', String(threads()), '--steps', String(steps), '--warmup', '3'];
+  const { stdout } = await promisify(execFile)(python, [script, ...options, ...size, ...counts], {
+    maxBuffer: 1 << 24,
+  });
+  const line = JSON.parse(stdout.trim().split('\n').at(-1) ?? '') as Record<string, number>;
+  const { step_ms_median: step = NaN, gradient_ms_median: gradient = NaN, peak_rss_mib: peak = NaN } = line;
+  return { step, gradient, peak };
+}
+
+/** Two at most: a worker of a cluster is small. */
+function threads(): number {
+  return Math.min(2, availableParallelism());
+}
+
+function best(runs: readonly Measured[]): Measured {
+  const smallest = (of: (run: Measured) => number): number => Math.min(...runs.map(of));
+  return {
+    step: smallest((run) => run.step),
+    gradient: smallest((run) => run.gradient),
+    peak: smallest((run) => run.peak),
+  };
+}
+
+function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return (
+    ((sorted[Math.floor((sorted.length - 1) / 2)] ?? NaN) + (sorted[Math.ceil((sorted.length - 1) / 2)] ?? NaN)) / 2
+  );
+}
