@@ -10,7 +10,9 @@ const { parseWat } = await wabt();
 const module = parseWat('kernels.wat', readFileSync(source, 'utf8'), { simd: true });
 module.validate();
 const { buffer } = module.toBinary({});
-const lines = Buffer.from(buffer).toString('base64').match(/.{1,100}/g);
+const lines = Buffer.from(buffer)
+  .toString('base64')
+  .match(/.{1,100}/g);
 const text = `// Assembled from kernels.wat by tools/build-kernels.mjs. Not to be edited.
 export const kernelsWasm =
 ${lines.map((line) => `  '${line}'`).join(' +\n')};

@@ -39,6 +39,7 @@ export function program(): Command {
     .helpOption('-h, --help', 'print this help')
     .helpCommand(false)
     .showSuggestionAfterError()
+    .showHelpAfterError('Add --help for what there is.')
     .exitOverride()
     .configureHelp({ sortOptions: false })
     .addHelpText(

@@ -45,7 +45,7 @@ Examples:
   showtell demo
   showtell demo --run runs/short --set phases.joint.steps=300
   showtell status runs/demo            (in another terminal)
-  showtell caption --checkpoint runs/demo data/demo/images/test/*.jpg`,
+  showtell caption --checkpoint runs/demo data/demo/images/scene_*1.jpg`,
     )
     .action(async ({ run, data, workers, set = [], threads }: DemoOptions) => {
       await synthesize({

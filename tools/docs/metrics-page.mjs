@@ -1,0 +1,41 @@
+import { coordinatorSeries } from '@showtell/coordinator/metrics.js';
+import { workerSeries } from '@showtell/worker/metrics.js';
+import { cell, generated, table } from './markdown.mjs';
+
+function seriesTable(series) {
+  return table(
+    ['series', 'type', 'unit', 'labels', 'what it tells'],
+    Object.values(series).map(({ name, type, unit, labels, help }) => [
+      `\`${name}\``,
+      type,
+      unit || '–',
+      Object.entries(labels)
+        .map(([label, values]) => `\`${label}\`: ${cell(values)}`)
+        .join('<br>') || '–',
+      cell(help),
+    ]),
+  );
+}
+
+export function metricsPage() {
+  return `# Metrics
+
+${generated}
+
+Every role serves its series at \`/metrics\`, as Prometheus reads them, and answers \`/healthz\` (200 while it lives) and
+\`/readyz\` (200 when it can take work, otherwise 503 and the reason). Beside the series below, each process gives
+prom-client's own: \`process_*\` (memory, processor time, open files) and \`nodejs_*\` (event loop, heap, garbage).
+
+## Coordinator
+
+The parameter server in the coordinator's process included. Source: \`packages/coordinator/src/metrics.ts\`.
+
+${seriesTable(coordinatorSeries)}
+
+## Worker
+
+Source: \`packages/worker/src/metrics.ts\`.
+
+${seriesTable(workerSeries)}
+`;
+}
