@@ -25,12 +25,12 @@ import { Worker, type WorkerState } from './worker.js';
  * @throws ShowtellError what keeps it from working; `worker/refused`, `worker/canary-refused`, `worker/no-coordinator`
  */
 export async function runWorker(options: WorkerOptions): Promise<void> {
+  const facts = await readRunFacts(options.run);
   const folder = 'folder' in options.run ? options.run.folder : null;
   using log = openLog({
     fields: { role: 'worker', worker: options.id },
     ...(folder === null ? {} : { file: join(folder, 'logs', `${workerFileName(options.id)}.log`) }),
   });
-  const facts = await readRunFacts(options.run);
   const { job, vocabulary } = facts;
   const choice = chooseEngine(job);
   prepareEngine(choice.options);

@@ -1,0 +1,273 @@
+import type { Lease } from '@showtell/shared/bus/unit-queue.js';
+import type { SplitName } from '@showtell/shared/data/manifest.js';
+import {
+  Phase,
+  Verdict,
+  type CheckCanaryResponse,
+  type PushEvaluationResponse,
+  type Version,
+  type VersionId,
+} from '@showtell/shared/generated/showtell/v1/parameters.js';
+import { EvaluationKind, type EvaluationWork, type UnitId } from '@showtell/shared/generated/showtell/v1/unit.js';
+import { Canary, type CanaryGraph } from './canary.js';
+import type { GradientBuffers, StepResult, TrainingPhase } from './engine/engine.js';
+import { featurePlace } from './feature-key.js';
+import { GradientBufferPool } from './gradient-buffers.js';
+import type { HeldUnit, HeldUnits } from './held-units.js';
+import type { PreparedUnit, PrepareRequest } from './input/prepare-unit.js';
+import type { Membership } from './membership.js';
+import { HeldVersion } from './parameters/held-version.js';
+import { evaluateCaptions, evaluateLosses } from './units/evaluate-unit.js';
+import { trainUnit } from './units/train-unit.js';
+import { featuresOfUnit } from './units/unit-features.js';
+import { secondsSince, type WaitingTimes } from './waiting-times.js';
+import type { WorkerParts } from './worker-parts.js';
+
+/** Computes units within one membership: version, canary, features, gradient or evaluation, push, verdict. */
+export class UnitComputer {
+  private readonly version: HeldVersion;
+  private readonly buffers: GradientBufferPool;
+  private readonly canary: Canary;
+
+  /** @param onSettled told when the verdict on a pushed unit is in */
+  constructor(
+    private readonly parts: WorkerParts,
+    private readonly member: Membership,
+    private readonly held: HeldUnits,
+    private readonly times: WaitingTimes,
+    private readonly onSettled: () => void,
+  ) {
+    const { engine, layout, job, rules } = parts;
+    const { examples, units, captionLengths } = job.batch;
+    this.version = new HeldVersion(engine, member.parameters);
+    this.buffers = new GradientBufferPool(
+      layout,
+      (examples / units) * (captionLengths.at(-1) ?? 0) * rules.dropout.embedding,
+    );
+    this.canary = new Canary({
+      engine,
+      layout,
+      dropout: rules.dropout,
+      vocabulary: job.model.decoder.vocabulary,
+      imageSize: rules.imageSize,
+      check: (graph, sha256) => this.askCanary(graph, sha256),
+    });
+  }
+
+  holds(version: Version): boolean {
+    return this.version.isOf(version.id);
+  }
+
+  /**
+   * Takes a version, and finds the features kept for its encoder if that is frozen.
+   * @throws ShowtellError `parameters/version-gone`, `worker/canary-refused`
+   */
+  async takeVersion(wanted: Version): Promise<void> {
+    const { job, metrics, engine, input, rules } = this.parts;
+    const began = performance.now();
+    await this.times.waiting('parameters', this.version.take(wanted));
+    metrics.series.version.set(wanted.id?.step ?? 0);
+    metrics.series.exchange.observe({ direction: 'pull' }, secondsSince(began));
+
+    const { featureCache } = job.cluster;
+    if (featureCache === 'off') return;
+    if (wanted.phase === Phase.PHASE_JOINT || !this.version.encoderStands) {
+      input.useCache(null);
+      return;
+    }
+    await this.ensure({ kind: 'features' }, null);
+    const origin = {
+      encoderSha256: this.version.encoderSha256(),
+      canarySha256: this.canary.hashOf({ kind: 'features' }),
+      fingerprint: engine.fingerprint,
+      rules,
+    };
+    input.useCache(featurePlace(featureCache, origin));
+  }
+
+  /** Begins to read and decode a unit; which pictures it needs may turn out otherwise, then the rest is read later. */
+  prepare(lease: Lease, phase: Phase): Promise<PreparedUnit> {
+    const { job } = this.parts;
+    const training = lease.unit.work?.$case === 'training';
+    const distorted = training && job.augmentation.enabled;
+    const all = job.cluster.featureCache === 'off' || distorted || (training && phase === Phase.PHASE_JOINT);
+    return this.prepareWith(lease, all ? 'all' : 'unless-cached');
+  }
+
+  private prepareWith(lease: Lease, pictures: PrepareRequest['pictures']): Promise<PreparedUnit> {
+    const { work } = lease.unit;
+    if (work === undefined) return Promise.reject(new TypeError('the unit has no work'));
+    return this.parts.input.prepare(
+      work.$case === 'training'
+        ? { split: 'train', records: work.value.records, seed: work.value.seed, pictures }
+        : { split: work.value.split as SplitName, records: work.value.records, seed: null, pictures },
+    );
+  }
+
+  /**
+   * Computes a unit with the version held; its result is being sent when this resolves, or was.
+   * @throws what reading or computing it threw; the unit is the caller's to settle then
+   */
+  async compute(unit: HeldUnit, version: Version): Promise<void> {
+    const { metrics, log } = this.parts;
+    const prepared = await this.times.waiting('data', unit.prepared);
+    metrics.series.decode.observe(prepared.seconds);
+    metrics.series.images.inc({ source: 'decoded' }, prepared.imageOf.length);
+    metrics.series.images.inc({ source: 'feature-cache' }, prepared.places.length - prepared.imageOf.length);
+    for (const { place, reason } of prepared.skipped) {
+      metrics.series.corruptRecords.inc({ kind: 'undecodable' });
+      log.warn('a record is skipped', { unit: unitName(unit.lease.unit.id), place, reason });
+    }
+    const { work } = unit.lease.unit;
+    if (work?.$case === 'evaluation') await this.evaluate(unit, work.value, prepared, version);
+    else await this.train(unit, prepared, version);
+  }
+
+  private async train(unit: HeldUnit, given: PreparedUnit, version: Version): Promise<void> {
+    const { engine } = this.parts;
+    const phase = phaseOf(version);
+    let prepared = given;
+    if (phase === 'joint' && prepared.imageOf.length < prepared.places.length)
+      prepared = await this.times.waiting('data', this.prepareWith(unit.lease, 'all'));
+    const { captions, places } = prepared;
+    const buffers = await this.buffers.take(phase === 'joint');
+    let result: StepResult = { lossSum: 0, tokens: 0, words: new Int32Array() };
+    let computeSeconds = 0;
+    try {
+      if (places.length > 0) {
+        const tokens = captions.mask.reduce((sum, counts) => sum + counts, 0);
+        await this.ensure({ kind: 'train', phase, B: captions.B, T: captions.T, tokens }, buffers);
+        if (phase === 'decoder-only' && prepared.imageOf.length > 0) await this.ensure({ kind: 'features' }, null);
+        const began = performance.now();
+        const features = phase === 'joint' ? null : await this.features(prepared);
+        result = await trainUnit(engine, prepared, phase, features, buffers);
+        computeSeconds = this.times.computed('train', phase, began);
+      }
+    } catch (error) {
+      this.buffers.giveBack(buffers);
+      throw error;
+    }
+    void this.push(unit, version, { phase, prepared, result, computeSeconds, buffers });
+  }
+
+  /** Sends a gradient while the next unit is computed, and settles the unit by the verdict. */
+  private async push(unit: HeldUnit, version: Version, trained: TrainedUnit): Promise<void> {
+    const { metrics, log, rules } = this.parts;
+    const { phase, prepared, result, computeSeconds, buffers } = trained;
+    const { id } = unit.lease.unit;
+    const examples = prepared.places.length;
+    const began = performance.now();
+    try {
+      const values = buffers.embeddingRows.subarray(0, result.words.length * rules.dropout.embedding);
+      const { verdict, detail } = await this.member.parameters.push({
+        unit: id,
+        version: version.id as VersionId,
+        phase: version.phase,
+        examples,
+        tokens: result.tokens,
+        lossSum: result.lossSum,
+        skipped: prepared.skipped.map(({ place }) => place),
+        computeSeconds,
+        dense:
+          phase === 'joint' && buffers.encoder !== undefined && buffers.statistics !== undefined
+            ? { decoder: buffers.decoder, encoder: buffers.encoder, statistics: buffers.statistics }
+            : { decoder: buffers.decoder },
+        embeddingRows: { numbers: result.words, values },
+      });
+      metrics.series.exchange.observe({ direction: 'push' }, secondsSince(began));
+      this.settle(unit, verdict, detail, examples);
+    } catch (error) {
+      log.warn('a gradient could not be sent', { unit: unitName(id), error });
+      this.held.giveBack(unit, 'its gradient could not be sent');
+    } finally {
+      this.buffers.giveBack(buffers);
+      this.onSettled();
+    }
+  }
+
+  private async evaluate(
+    unit: HeldUnit,
+    work: EvaluationWork,
+    prepared: PreparedUnit,
+    version: Version,
+  ): Promise<void> {
+    const { engine, job, vocabulary, id: worker } = this.parts;
+    const { B, T } = prepared.captions;
+    const captioning = work.kind === EvaluationKind.EVALUATION_KIND_CAPTIONS;
+    const { beam, maxLength, lengthNormalization } = job.evaluation;
+    if (B > 0) {
+      if (prepared.imageOf.length > 0) await this.ensure({ kind: 'features' }, null);
+      await this.ensure(captioning ? { kind: 'decode', k: beam } : { kind: 'evaluate', B, T }, null);
+    }
+    const began = performance.now();
+    const features = await this.features(prepared);
+    const count = work.records.length;
+    const options = { vocabulary, width: beam, maxLength, lengthNormalization };
+    const records = captioning
+      ? await evaluateCaptions(engine, prepared, features, count, options)
+      : await evaluateLosses(engine, prepared, features, count);
+    this.times.computed('evaluate', phaseOf(version), began);
+    const request = { unit: unit.lease.unit.id, version: version.id, worker, records };
+    const { verdict, detail } = await new Promise<PushEvaluationResponse>((resolve, reject) => {
+      this.member.service.pushEvaluation(request, (error, answer) =>
+        error === null ? resolve(answer) : reject(error),
+      );
+    });
+    this.settle(unit, verdict, detail, 0);
+  }
+
+  private async features(prepared: PreparedUnit): Promise<Float32Array> {
+    const { engine, input, job, rules } = this.parts;
+    return featuresOfUnit(engine, prepared, rules.dropout.features, (pictures, features) => {
+      const distorted = job.augmentation.enabled && prepared.dropout !== null;
+      if (!distorted && job.cluster.featureCache !== 'off') input.keep(pictures, features);
+    });
+  }
+
+  private settle(unit: HeldUnit, verdict: Verdict, detail: string, examples: number): void {
+    const { metrics, log } = this.parts;
+    const outcome = outcomes[verdict];
+    metrics.series.units.inc({ outcome });
+    if (verdict === Verdict.VERDICT_ACCEPTED) metrics.series.examples.inc(examples);
+    else log.info('a result was not taken', { unit: unitName(unit.lease.unit.id), verdict: outcome, detail });
+    this.held.settle(unit);
+  }
+
+  private async ensure(graph: CanaryGraph, into: GradientBuffers | null): Promise<void> {
+    if (await this.canary.check(graph, into)) await this.version.apply();
+  }
+
+  private askCanary(graph: string, sha256: string): Promise<CheckCanaryResponse> {
+    this.parts.log.debug('canary', { graph, sha256 });
+    return new Promise((resolve, reject) => {
+      this.member.service.checkCanary({ worker: this.parts.id, graph, sha256 }, (error, answer) =>
+        error === null ? resolve(answer) : reject(error),
+      );
+    });
+  }
+}
+
+interface TrainedUnit {
+  readonly phase: TrainingPhase;
+  readonly prepared: PreparedUnit;
+  readonly result: StepResult;
+  readonly computeSeconds: number;
+  readonly buffers: GradientBuffers;
+}
+
+const outcomes: Record<Verdict, string> = {
+  [Verdict.VERDICT_UNSPECIFIED]: 'invalid',
+  [Verdict.VERDICT_ACCEPTED]: 'accepted',
+  [Verdict.VERDICT_DUPLICATE]: 'duplicate',
+  [Verdict.VERDICT_STALE]: 'stale',
+  [Verdict.VERDICT_INVALID]: 'invalid',
+};
+
+function phaseOf({ phase }: Version): TrainingPhase {
+  return phase === Phase.PHASE_JOINT ? 'joint' : 'decoder-only';
+}
+
+/** As the log names a unit. */
+export function unitName({ lineage, step, index, attempt, evaluation }: UnitId): string {
+  return `${evaluation ? 'evaluation' : 'step'} ${step} unit ${index}, lineage ${lineage}, attempt ${attempt}`;
+}
