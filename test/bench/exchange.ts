@@ -11,8 +11,8 @@ import type { ServerDuplexStream } from '@grpc/grpc-js';
 import { type Job, jobSchema } from '@showtell/shared/job/job.js';
 import { listen, newGrpcServer } from '@showtell/shared/rpc/channel.js';
 import { allocateSegments } from '@showtell/shared/tensors/layout.js';
-import type { BenchFigure } from './figure.ts';
-import { torchPython } from './peers/torch.ts';
+import type { BenchFigure } from './figure.js';
+import { torchPython } from './peers/torch.js';
 
 const repetitions = 12;
 /** Distinct words of a unit of short captions: rows of the embedding that its gradient touches. */

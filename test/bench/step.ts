@@ -3,8 +3,8 @@ import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { instructionSets } from '@showtell/worker/engine/tensorflow/instruction-sets.js';
-import type { BenchFigure } from './figure.ts';
-import { torchPython } from './peers/torch.ts';
+import type { BenchFigure } from './figure.js';
+import { torchPython } from './peers/torch.js';
 
 interface Scenario {
   readonly name: string;
