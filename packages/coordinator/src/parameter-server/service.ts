@@ -49,7 +49,8 @@ async function pullVersion(
   } catch (error) {
     const gone = error instanceof ShowtellError && error.code === 'parameters/version-gone';
     const code = gone ? status.FAILED_PRECONDITION : status.INVALID_ARGUMENT;
-    call.destroy(Object.assign(new Error(messageOf(error)), { code, details: messageOf(error) }));
+    // Not destroy(): grpc-js sends no status for a stream that is destroyed, and the caller would wait for ever.
+    call.emit('error', Object.assign(new Error(messageOf(error)), { code, details: messageOf(error) }));
   } finally {
     pinned?.release();
   }
