@@ -84,7 +84,15 @@ export async function* coordinate(options: CoordinatorOptions, control: Control)
     onDamaged: (path, error) => log.warn('a damaged checkpoint is passed over', { path, error }),
   });
   const parameters = modelParameters(job);
-  const start = await startingPoint({ job, journal, checkpoints, parameters, from: identity.forkedFrom, log });
+  const start = await startingPoint({
+    job,
+    journal,
+    checkpoints,
+    parameters,
+    from: identity.forkedFrom,
+    vocabularySha256: identity.vocabularySha256,
+    log,
+  });
   journal.append({
     type: 'generation',
     generation: generation.number,

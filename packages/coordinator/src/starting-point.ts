@@ -1,3 +1,4 @@
+import { ShowtellError } from '@showtell/shared/errors.js';
 import type { Job } from '@showtell/shared/job/job.js';
 import type { Logger } from '@showtell/shared/service/log.js';
 import type { Segments } from '@showtell/shared/tensors/layout.js';
@@ -26,6 +27,8 @@ export interface StartingOptions {
   readonly parameters: ModelParameters;
   /** Folder of the checkpoint of another run that this one was forked from. */
   readonly from: string | null;
+  /** The vocabulary of the run's data: a fork's origin must have the same. */
+  readonly vocabularySha256: string;
   readonly log: Logger;
 }
 
@@ -33,7 +36,8 @@ export interface StartingOptions {
  * State is (checkpoint, journal): the newest sound checkpoint of the lineage that the journal says is current, else the
  * other run's checkpoint that this one was forked from, else the first values.
  *
- * @throws ShowtellError `checkpoint/missing`, `checkpoint/damaged`, `parameters/state-mismatch` of a fork's origin.
+ * @throws ShowtellError `checkpoint/none-sound`; `checkpoint/missing`, `checkpoint/damaged`, `checkpoint/other-vocabulary`,
+ * `parameters/state-mismatch` of a fork's origin.
  */
 export async function startingPoint(options: StartingOptions): Promise<StartingPoint> {
   const { job, journal, checkpoints, parameters, from, log } = options;
@@ -44,8 +48,14 @@ export async function startingPoint(options: StartingOptions): Promise<StartingP
     log.info('going on from a checkpoint', { step: found.manifest.step, path: found.path });
     return { ...contentOf(found, lineageOf(journal), rollback ?? null), resumed: true };
   }
+  // Steps that were taken are not taken again behind anyone's back.
+  const damaged = checkpoints.list().map(({ path }) => path);
+  if (damaged.length > 0)
+    throw new ShowtellError('checkpoint/none-sound', { directory: checkpoints.directory, damaged });
   if (from !== null) {
     const origin = await readCheckpoint(from, parameters.layout);
+    if (origin.manifest.vocabularySha256 !== options.vocabularySha256)
+      throw new ShowtellError('checkpoint/other-vocabulary', { path: from, directory: job.data.directory ?? '' });
     log.info('forking a run', { step: origin.manifest.step, path: origin.path });
     const { optimizer, ...content } = contentOf(origin, 1, null);
     return { ...content, optimizer: job.optimizer.name === 'momentum' ? optimizer : null, resumed: false };

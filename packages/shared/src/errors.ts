@@ -307,6 +307,16 @@ export const errorTable = {
     (f) => `The checkpoint ${f.path} is damaged: ${f.detail}.`,
     () => 'Use another step; "showtell checkpoint list RUN" shows them, "showtell checkpoint verify RUN" checks them.',
   ),
+  'checkpoint/none-sound': entry<{ directory: string; damaged: readonly string[] }>(
+    65,
+    (f) => `Every checkpoint in ${f.directory} is damaged:\n${f.damaged.map((damage) => `  ${damage}`).join('\n')}`,
+    () => 'Put one back from a copy, then resume; or remove that folder, and the run takes all its steps again.',
+  ),
+  'checkpoint/other-vocabulary': entry<{ path: string; directory: string }>(
+    65,
+    (f) => `The checkpoint ${f.path} was trained on another vocabulary than that of the data in ${f.directory}.`,
+    () => 'Train with data whose word_counts.txt is the one it was trained with: its rows are words.',
+  ),
   'checkpoint/missing': entry<{ path: string; detail: string }>(
     66,
     (f) => `There is no checkpoint at ${f.path}: ${f.detail}.`,

@@ -82,8 +82,13 @@ Examples:
     });
 }
 
-/** The job from a file, a preset, or the run that is resumed; the data folder made absolute. */
+/**
+ * The job from a file, a preset, or the run that is resumed; the data folder made absolute.
+ *
+ * @throws ShowtellError `run/missing` when there is nothing to resume
+ */
 async function jobOf(file: string | undefined, options: TrainOptions): Promise<Job> {
+  if (options.resume === true) new RunFolder(options.run).identity();
   const { preset, set = [], data } = options;
   const overrides = data === undefined ? set : [...set, `data.directory=${JSON.stringify(resolve(data))}`];
   const job = await read(file, preset, overrides, options);
