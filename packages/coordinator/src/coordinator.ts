@@ -366,8 +366,8 @@ export async function* coordinate(options: CoordinatorOptions, control: Control)
       missing: dispatcher.missing(),
       workers: workers.list.length,
     });
-    // A unit that its worker lost without a word would be waited for for ever.
-    guarded(() => dispatcher.offerOrphans('nothing was heard of it'));
+    // Its holder may be a straggler, or have lost it without a word: whichever result comes first counts.
+    guarded(() => dispatcher.offerMissing('nothing was heard of it'));
   });
 
   const context = {

@@ -110,13 +110,13 @@ export class Dispatcher {
   async workerLeft(worker: Worker, died: boolean): Promise<void> {
     for (const id of worker.leases.values()) {
       if (died && id.step === this.current && this.options.workers().list.length > 0)
-        this.blame(id, worker, 'the worker died while it held the unit');
+        if (this.blame(id, worker, 'the worker died while it held the unit')) return;
       await this.offerAgain(id, `worker ${worker.id} ${died ? 'died' : 'left'}`);
     }
   }
 
   async unitFailed(worker: Worker, id: UnitId, detail: string): Promise<void> {
-    this.blame(id, worker, detail);
+    if (this.blame(id, worker, detail)) return;
     await this.offerAgain(id, `worker ${worker.id} could not compute it: ${detail}`);
   }
 
@@ -136,6 +136,12 @@ export class Dispatcher {
       if (needed && this.options.workers().holders(offerKey(offer.id)).length === 0)
         await this.offerAgain(offer.id, reason);
     }
+  }
+
+  /** Offers all that the current work waits for a second time, whoever holds it: a straggler's result may be overtaken. */
+  async offerMissing(reason: string): Promise<void> {
+    for (const { offer } of [...this.outstanding.values()])
+      if (offer.id.evaluation || offer.id.step === this.current) await this.offerAgain(offer.id, reason);
   }
 
   /** After the broker lost the stream: everything not settled is published anew. */
@@ -190,11 +196,14 @@ export class Dispatcher {
     }
   }
 
-  private blame(id: UnitId, worker: Worker, detail: string): void {
+  /** @returns whether the run ends for it, so that it need not be offered again */
+  private blame(id: UnitId, worker: Worker, detail: string): boolean {
     const held = this.outstanding.get(offerKey(id));
-    if (held === undefined) return;
+    if (held === undefined) return false;
     held.failures.push(`${worker.id}: ${detail}`);
-    if (held.failures.length >= failuresPerUnit) this.stopFor(held, held.failures);
+    if (held.failures.length < failuresPerUnit) return false;
+    this.stopFor(held, held.failures);
+    return true;
   }
 
   private stopFor({ offer }: Outstanding, failures: readonly string[]): void {
