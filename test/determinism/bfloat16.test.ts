@@ -1,0 +1,40 @@
+import { beforeAll, expect, it } from 'vitest';
+import { bitsOf, LocalCluster, logOf, logsOf, pidOf, survivors } from '../support/local-run.js';
+
+const cluster = LocalCluster.open();
+const minutes = 60_000;
+
+/** Everything that is drawn from a unit's seed, and every number that can be narrow. */
+const set = {
+  'engine.precision': 'bfloat16',
+  'wire.dtype': 'bfloat16',
+  'optimizer.name': 'sgd',
+  'augmentation.enabled': true,
+  'augmentation.resize': 88,
+  'batch.captionLengths': [8, 32],
+  'phases.decoderOnly.steps': 5,
+  'phases.joint.steps': 7,
+};
+
+beforeAll(() => cluster.drawData(), 5 * minutes);
+
+it(
+  'bfloat16, distorted pictures and two caption lengths: one worker by gRPC, and three of which one is killed, give one hash',
+  async () => {
+    const one = cluster.at('one');
+    await cluster.trained(one, { workers: 1, set: { ...set, 'cluster.sharedMemory': false } });
+
+    const three = cluster.at('three');
+    const command = cluster.train(three, { workers: 3, set });
+    await command.untilStep(7);
+    process.kill(await pidOf(three, 'worker-1'), 'SIGKILL');
+    expect(await command.ended, logsOf(three)).toMatchObject({ code: 0 });
+    expect(survivors(three)).toEqual([]);
+    expect(logOf(three, 'worker-2').find(({ message }) => message === 'joined')).toMatchObject({
+      exchange: 'shared-memory',
+    });
+    expect(bitsOf(three)).toEqual(bitsOf(one));
+    expect(bitsOf(three)).toMatchObject({ step: 12, phase: 'joint', optimizer: { bytes: 0 } });
+  },
+  10 * minutes,
+);
