@@ -27,28 +27,30 @@ describe.skipIf(!haveTensorflow)('compiled graphs (skipped where the engine is n
     graph.close();
   });
 
-  it('write into shared memory in place', () => {
+  it.each([
+    ['a large matrix', [3, 5000]],
+    ['a large filter', [3, 2, 40, 50]],
+    ['a large vector', [9000]],
+    ['a small one', [2, 3]],
+  ])('write into shared memory: %s', (_, shape) => {
     const { tf } = tensorflow();
-    const recorded = recordGraph(tensorflow(), { x: feed(2, 3) }, ({ x }) => ({
+    const size = shape.reduce((product, dimension) => product * dimension, 1);
+    const recorded = recordGraph(tensorflow(), { x: feed(...shape) }, ({ x }) => ({
       double: tf.mul(x, 2),
+      vector: tf.mul(tf.slice(tf.reshape(x, [size]), 0, 2), 3),
       sum: tf.sum(x),
     }));
-    const graph = new CompiledGraph(tensorflow(), simplify(recorded), { written: ['double'] });
-    const segment = new Float32Array(allocateShared(4096), 0, 64);
-    const result = graph.run({ x: Float32Array.of(1, 2, 3, 4, 5, 6) }, { double: segment.subarray(16, 22) });
-    expect([...segment.subarray(0, 32)]).toEqual([
-      ...Array<number>(16).fill(0),
-      2,
-      4,
-      6,
-      8,
-      10,
-      12,
-      ...Array<number>(10).fill(0),
-    ]);
-    expect(result['sum']?.[0]).toBe(21);
+    const graph = new CompiledGraph(tensorflow(), simplify(recorded), { written: ['double', 'vector'] });
+    const segment = new Float32Array(allocateShared(4 * (size + 64)), 0, size + 64);
+    const [double, vector] = [segment.subarray(16, 16 + size), new Float32Array(2)];
+    const x = Float32Array.from({ length: size }, (_, i) => i % 7);
+    const result = graph.run({ x }, { double, vector });
     expect(Object.keys(result)).toEqual(['sum']);
-    expect(() => graph.run({ x: new Float32Array(6) }, { double: segment.subarray(1, 7) })).toThrow(/aligned/);
+    expect(double).toEqual(x.map((value) => 2 * value));
+    expect([...vector]).toEqual([0, 3]);
+    expect([...segment.subarray(0, 16), ...segment.subarray(16 + size)].every((value) => value === 0)).toBe(true);
+    if (size > 100)
+      expect(() => graph.run({ x }, { double: segment.subarray(1, 1 + size), vector })).toThrow(/aligned/);
     graph.close();
   });
 

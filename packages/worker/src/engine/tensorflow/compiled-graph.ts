@@ -2,17 +2,9 @@ import { mkdtempSync, rmSync, closeSync, mkdirSync, openSync, writevSync } from 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Tensorflow } from './addon.js';
-import {
-  DataType,
-  placeholder,
-  constant,
-  outputsOf,
-  typeOf,
-  type Graph,
-  type GraphNode,
-  type Output,
-} from './graph.js';
+import { DataType, type Graph, type GraphNode, typeOf } from './graph.js';
 import { encodeSavedModel } from './saved-model.js';
+import { type Gathered, gatheredKey, writeInPlace } from './written-fetches.js';
 
 /** What goes into a graph and comes out of it. */
 export type Values = Float32Array | Int32Array;
@@ -27,27 +19,34 @@ export interface CompileOptions {
 
 /**
  * A graph as one session call. TensorFlow plans memory, fuses and schedules the whole of it; nothing of a run passes
- * through JavaScript but the calls that hand over feeds and fetches.
- *
- * Feeds on memory aligned to 64 bytes are not copied. Written fetches aren't either: the graph ends with operations that
- * copy each of them into a feed's own memory (`InplaceUpdate` aliases its input), which takes a fifth of the time of
- * fetching them.
+ * through JavaScript but the calls that hand over feeds and fetches. Feeds on memory aligned to 64 bytes are not copied.
  */
 export class CompiledGraph {
   readonly #tensorflow: Tensorflow;
   readonly #model: number;
   readonly #feeds: readonly { readonly key: string; readonly name: string; readonly node: GraphNode }[];
   readonly #written: readonly { readonly key: string; readonly name: string; readonly node: GraphNode }[];
+  readonly #gathered: readonly Gathered[];
   readonly #returned: readonly { readonly key: string; readonly name: string }[];
 
   /** @throws Error from TensorFlow when it refuses the graph */
   constructor(tensorflow: Tensorflow, graph: Graph, options: CompileOptions = {}) {
-    const { graph: closed, targets } = writeInPlace(graph, options.written ?? []);
+    const {
+      graph: closed,
+      targets,
+      gathered,
+    } = writeInPlace(
+      graph,
+      options.written ?? [],
+      // A GPU's tensors are not the caller's memory: all of them come in one copy.
+      tensorflow.versions.engine === 'cuda' ? Infinity : undefined,
+    );
     this.#tensorflow = tensorflow;
     this.#model = loadGraph(tensorflow, closed);
     const named = ([key, node]: [string, GraphNode]) => ({ key, name: `${node.name}:0`, node });
     this.#feeds = [...graph.feeds].map(named);
     this.#written = [...targets].map(named);
+    this.#gathered = gathered;
     this.#returned = [...closed.fetches].map(([key, { node, index }]) => ({ key, name: `${node.name}:${index}` }));
   }
 
@@ -78,9 +77,13 @@ export class CompiledGraph {
         this.#returned.map((fetch) => fetch.name).join(),
       );
       ids.push(...outputs.map((output) => output.id));
-      return Object.fromEntries(
+      const results = Object.fromEntries(
         this.#returned.map(({ key }, i) => [key, binding.tensorDataSync(outputs[i]?.id ?? -1) as Values]),
       );
+      const { [gatheredKey]: small, ...rest } = results;
+      for (const { key, offset, size } of this.#gathered)
+        given(into, key).set((small as Float32Array).subarray(offset, offset + size));
+      return rest;
     } finally {
       for (const id of ids) binding.deleteTensor(id);
     }
@@ -95,66 +98,6 @@ function given<T>(values: Readonly<Record<string, T>>, key: string): T {
   const value = values[key];
   if (value === undefined) throw new RangeError(`no values for ${key}`);
   return value;
-}
-
-/**
- * Replaces the fetches to be written by a chain that ends in the others: a feed for the buffer, an update of its only
- * row, and an edge from each update to what is still fetched.
- */
-function writeInPlace(
-  graph: Graph,
-  written: readonly string[],
-): { readonly graph: Graph; readonly targets: ReadonlyMap<string, GraphNode> } {
-  if (written.length === 0) return { graph, targets: new Map() };
-  const nodes = [...graph.nodes];
-  const add = (node: GraphNode): Output => {
-    nodes.push(node);
-    return { node, index: 0 };
-  };
-  const row = add(constant('write/row', { shape: [1], dtype: DataType.int32 }, Int32Array.of(0)));
-  const fetches = new Map(graph.fetches);
-  const targets = new Map<string, GraphNode>();
-  const updates = written.map((key) => {
-    const source = graph.fetches.get(key);
-    if (source === undefined) throw new RangeError(`${key} is not fetched`);
-    fetches.delete(key);
-    const dtype = typeOf(source).dtype;
-    const flat = [1, typeOf(source).shape.reduce((product, size) => product * size, 1)];
-    const target = placeholder(`write/into/${key}`, { shape: flat, dtype });
-    nodes.push(target);
-    targets.set(key, target);
-    const shape = add(constant(`write/shape/${key}`, { shape: [2], dtype: DataType.int32 }, Int32Array.from(flat)));
-    const T = ['T', { type: 'type', value: dtype }] as const;
-    const flattened = add({
-      name: `write/flat/${key}`,
-      op: 'Reshape',
-      inputs: [source, shape],
-      attributes: new Map([T, ['Tshape', { type: 'type', value: DataType.int32 }]]),
-      outputs: [{ shape: flat, dtype }],
-    });
-    return add({
-      name: `write/${key}`,
-      op: 'InplaceUpdate',
-      inputs: [{ node: target, index: 0 }, row, flattened],
-      attributes: new Map([T]),
-      outputs: [{ shape: flat, dtype }],
-    }).node;
-  });
-  for (const [key, output] of fetches) {
-    const type = typeOf(output);
-    const after: GraphNode = {
-      name: `fetch/${key}`,
-      op: 'Identity',
-      inputs: [output],
-      controls: updates,
-      attributes: new Map([['T', { type: 'type', value: type.dtype }]]),
-      outputs: [type],
-    };
-    nodes.push(after);
-    fetches.set(key, outputsOf(after)[0] ?? output);
-  }
-  if (fetches.size === 0) throw new RangeError('a graph that writes must fetch something besides');
-  return { graph: { nodes, feeds: graph.feeds, fetches }, targets };
 }
 
 function loadGraph({ binding }: Tensorflow, graph: Graph): number {
