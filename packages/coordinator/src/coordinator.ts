@@ -154,6 +154,9 @@ export async function* coordinate(options: CoordinatorOptions, control: Control)
       log.warn('the queue could not be restored yet', { error });
     }
   };
+  const offerOrphansSoon = (step?: number): void => {
+    if (!isOver) setTimeout(() => guarded(() => dispatcher.offerOrphans('its worker is gone', step)), orphanMs).unref();
+  };
   onReconnected = () => {
     brokerWasAway = true;
     guarded(restoreQueue);
@@ -182,6 +185,7 @@ export async function* coordinate(options: CoordinatorOptions, control: Control)
       brokerWasAway = true;
       log.warn('the broker did not take an offer; it is made again', { error });
     },
+    onSuspectStep: offerOrphansSoon,
     onPoison: (error) => control.fail(error),
   });
 
@@ -209,7 +213,7 @@ export async function* coordinate(options: CoordinatorOptions, control: Control)
         log.warn(died ? 'a worker died' : 'a worker left', { worker: worker.id, holding: worker.leases.size });
         guarded(() => server.forgetWorker(worker.id));
         guarded(() => dispatcher.workerLeft(worker, died));
-        if (!isOver) setTimeout(() => guarded(() => dispatcher.offerOrphans('its worker is gone')), orphanMs).unref();
+        offerOrphansSoon();
       },
       leaseReturned: (_worker, unit, reason) => {
         log.debug('a unit was given back', { step: unit.step, unit: String(unit.index), reason });

@@ -35,6 +35,8 @@ export interface DispatcherOptions {
   readonly onOfferedAgain: (unit: UnitId, reason: string) => void;
   /** The broker took no message; what is missing there is published when it is back ({@link Dispatcher.catchUp}). */
   readonly onBrokerAway: (error: unknown) => void;
+  /** Units of the step that begins may have gone with a worker that never said it held them. */
+  readonly onSuspectStep: (step: number) => void;
   /** A unit that cannot be computed ends the run. */
   readonly onPoison: (error: ShowtellError) => void;
 }
@@ -51,6 +53,8 @@ export class Dispatcher {
   private horizon = 0;
   private current = 0;
   private lineage = 1;
+  /** Of the steps before this one units were published when a worker was lost. */
+  private suspectBefore = 0;
 
   constructor(private readonly options: DispatcherOptions) {}
 
@@ -61,6 +65,7 @@ export class Dispatcher {
   async restart(step: number, lineage: number): Promise<void> {
     this.outstanding.clear();
     this.horizon = step;
+    this.suspectBefore = step;
     this.current = step;
     this.lineage = lineage;
     await this.options.queue.purge().catch(this.options.onBrokerAway);
@@ -81,6 +86,7 @@ export class Dispatcher {
         await this.offer(lane, { id, work: { $case: 'training', value: { records: [...records], seed } } });
       }
     }
+    if (step < this.suspectBefore) this.options.onSuspectStep(step);
   }
 
   /** Publishes an evaluation's units for the version of `step`. */
@@ -108,6 +114,7 @@ export class Dispatcher {
 
   /** A worker's session broke: what it held is offered again, and counts against the unit while others live. */
   async workerLeft(worker: Worker, died: boolean): Promise<void> {
+    this.suspectBefore = this.horizon;
     for (const id of worker.leases.values()) {
       if (died && id.step === this.current && this.options.workers().list.length > 0)
         if (this.blame(id, worker, 'the worker died while it held the unit')) return;
@@ -129,8 +136,13 @@ export class Dispatcher {
     this.stopFor(held, held.refusals);
   }
 
-  /** Offers every unit of the current work that no live worker holds: leases nobody reported, messages a broker lost. */
-  async offerOrphans(reason: string): Promise<void> {
+  /**
+   * Offers every unit of the current work that no live worker holds: leases nobody reported, messages a broker lost.
+   *
+   * @param step nothing is done when the run has gone on from it.
+   */
+  async offerOrphans(reason: string, step = this.current): Promise<void> {
+    if (step !== this.current) return;
     for (const { offer } of [...this.outstanding.values()]) {
       const needed = offer.id.evaluation || offer.id.step === this.current;
       if (needed && this.options.workers().holders(offerKey(offer.id)).length === 0)

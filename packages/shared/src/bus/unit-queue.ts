@@ -174,9 +174,9 @@ export class UnitQueue {
   async pull(lane: Lane, waitMs = 0): Promise<Lease | null> {
     let message: JsMsg;
     try {
-      // A single request with its own deadline; the newer consumer API opens a subscription for each message.
-      // eslint-disable-next-line @typescript-eslint/no-deprecated
-      message = await this.client.pull(this.stream, lane, waitMs);
+      const answer = await this.request(lane, waitMs);
+      if (answer === null) return null;
+      message = answer;
     } catch (error) {
       if (error instanceof NatsError && isWithoutMessage(error)) return null;
       throw error;
@@ -194,7 +194,25 @@ export class UnitQueue {
       giveBack: () => message.nak(),
     };
   }
+
+  /** One request. The client forgets one that is under way when its connection closes: then it ends by the clock. */
+  private async request(lane: Lane, waitMs: number): Promise<JsMsg | null> {
+    let timer: NodeJS.Timeout | undefined;
+    const unanswered = new Promise<null>((resolve) => {
+      timer = setTimeout(() => resolve(null), waitMs + unansweredMs);
+    });
+    try {
+      // The newer consumer API opens a subscription for each message.
+      // eslint-disable-next-line @typescript-eslint/no-deprecated
+      return await Promise.race([this.client.pull(this.stream, lane, waitMs), unanswered]);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
 }
+
+/** The client gives a request up after 5 s; this is longer. */
+const unansweredMs = 6_000;
 
 /** 404 and 408 are JetStream's "no message" and "request expired"; 503 is "no responders", as while a stream is rebuilt. */
 function isWithoutMessage(error: NatsError): boolean {
