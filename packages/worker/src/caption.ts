@@ -27,6 +27,8 @@ async function main(argv: readonly string[]): Promise<number> {
   const choice = chooseEngine(job);
   prepareEngine(choice.options);
   const engine = await EngineThread.open(choice.name, choice.options);
+  // The addon does not outlive a process.exit under it: its thread ends first, whatever happens.
+  await using _engine = { [Symbol.asyncDispose]: () => engine.close() };
   await engine.setParameters(model.parameters, { decoder: 0, embedding: 0, encoder: 0, statistics: 0 });
   let exitCode = 0;
   const drawn = openPictures({ ...model, job });
@@ -43,7 +45,6 @@ async function main(argv: readonly string[]): Promise<number> {
       process.stderr.write(`showtell caption: ${error.message}\n${error.remedy}\n`);
     }
   }
-  await engine.close();
   return exitCode;
 }
 

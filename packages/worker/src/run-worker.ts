@@ -56,6 +56,8 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
   });
 
   const engine = await EngineThread.open(choice.name, choice.options);
+  // The addon does not outlive a process.exit under it: its thread ends first, whatever happens.
+  await using _engine = { [Symbol.asyncDispose]: () => engine.close() };
   const rules = inputRulesOf(job, vocabulary.unkId);
   await using input = await Prefetcher.open(
     { directory: facts.directory, device: job.engine.device, rules },
@@ -95,7 +97,6 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
     if (departure !== 'lost') break;
     metrics.series.reconnects.inc({ to: 'parameter-server' });
   }
-  await engine.close();
 }
 
 function describe({ engine, version: library, device, instructions, threads, precision }: EngineFingerprint): string {

@@ -1,5 +1,6 @@
 import { constants } from 'node:os';
 import { ShowtellError } from '@showtell/shared/errors.js';
+import { RTLD_NODELETE } from '../engine/tensorflow/addon.js';
 import { engineFolder } from '../engine/tensorflow/engine-folder.js';
 import type { Picture } from './picture.js';
 
@@ -25,7 +26,7 @@ export function openImageDecoder(kind: 'cpu' | 'cuda'): ImageDecoder {
   const { addon, addonFolder } = engineFolder(kind);
   const holder: { exports: unknown } = { exports: {} };
   try {
-    process.dlopen(holder, addon, constants.dlopen.RTLD_NOW);
+    process.dlopen(holder, addon, constants.dlopen.RTLD_NOW | RTLD_NODELETE);
   } catch (cause) {
     const command = `npx showtell engine setup${kind === 'cuda' ? ' --engine cuda' : ''}`;
     throw new ShowtellError('engine/not-set-up', { folder: addonFolder, command }, { cause });

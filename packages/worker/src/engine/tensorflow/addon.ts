@@ -32,6 +32,12 @@ export interface Tensorflow {
 
 const require = createRequire(import.meta.url);
 
+/**
+ * Of glibc's dlopen. When a thread ends, Node closes what it loaded; TensorFlow's own threads live on and would run
+ * into unmapped code.
+ */
+export const RTLD_NODELETE = 0x1000;
+
 /** This thread's engine: an addon cannot be opened twice in one. */
 let loaded: ReturnType<typeof openAddon> | undefined;
 
@@ -73,7 +79,7 @@ export function openAddon(
 ): Omit<Tensorflow, 'versions'> & { versions: { tensorflow: string; tfjs: string } } {
   restoreUtil();
   const holder: { exports: unknown } = { exports: {} };
-  process.dlopen(holder, addon, constants.dlopen.RTLD_NOW);
+  process.dlopen(holder, addon, constants.dlopen.RTLD_NOW | RTLD_NODELETE);
   const binding = holder.exports as TFJSBinding;
   // tfjs-node's own entry looks for the addon inside node_modules; its parts do not.
   const tf = require('@tensorflow/tfjs') as TensorflowModule;
