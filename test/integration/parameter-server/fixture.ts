@@ -30,14 +30,14 @@ export const specs = [
 ] as const;
 
 export const layout: ParameterLayout = layOut(specs);
-export const embeddingWidth = 33;
+const embeddingWidth = 33;
 
 export function job(overrides: Record<string, unknown> = {}): Job {
   return jobSchema.parse({ batch: { examples: 12, units: 3 }, ...overrides });
 }
 
 /** Reproducible values between −1 and 1; no library of the project decides them. */
-export function noise(seed: number): () => number {
+function noise(seed: number): () => number {
   let state = seed >>> 0;
   return () => {
     state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
@@ -127,7 +127,7 @@ export function unitGradient(
   const { decoder, embedding, encoder, statistics } = gradient;
   const joint = version.phase === Phase.PHASE_JOINT;
   return {
-    unit: { run: 'test', generation: id.generation, lineage: id.lineage, step: id.step, index, attempt: 1 },
+    unit: { run: 'test', generation: id.generation, lineage: id.lineage, step: id.step, index, attempt: 1, evaluation: false },
     version: id,
     phase: version.phase,
     examples: 4,

@@ -77,7 +77,7 @@ export function referenceStep(
 }
 
 /** Neighbours are added level by level; an odd last one passes up. */
-export function treeSum(leaves: readonly number[]): number {
+function treeSum(leaves: readonly number[]): number {
   if (leaves.length === 1) return leaves[0]!;
   const next: number[] = [];
   for (let i = 0; i < leaves.length; i += 2)
