@@ -1,10 +1,19 @@
 import { constants } from 'node:os';
 import { ShowtellError } from '@showtell/shared/errors.js';
 import { RTLD_NODELETE } from '../engine/tensorflow/addon.js';
+import { loadGraph } from '../engine/tensorflow/compiled-graph.js';
 import { engineFolder } from '../engine/tensorflow/engine-folder.js';
+import {
+  DataType,
+  placeholder,
+  type AttributeValue,
+  type Graph,
+  type GraphNode,
+  type TensorType,
+} from '../engine/tensorflow/graph.js';
 import type { Picture } from './picture.js';
 
-/** Turns JPEG bytes into pixels. Not safe for use from several threads at once: each opens its own. */
+/** Turns JPEG bytes into pixels. Each thread opens its own. */
 export interface ImageDecoder {
   /**
    * @param where names the picture in messages.
@@ -13,44 +22,41 @@ export interface ImageDecoder {
   decode(jpeg: Uint8Array, where: string): Picture;
 }
 
+/** What is used of the addon, as it is: tfjs's own declaration knows no tensors of bytes. */
+interface DecodingBinding {
+  createTensor(shape: readonly number[], dtype: number, values: readonly Uint8Array[]): number;
+  loadSavedModel(directory: string, tags: string): number;
+  runSavedModel(model: number, inputs: readonly number[], feeds: string, fetches: string): { readonly id: number }[];
+  /** Of a tensor of strings: the bytes of each. */
+  tensorDataSync(tensor: number): Uint8Array[] | Int32Array;
+  deleteTensor(tensor: number): void;
+}
+
 /**
  * TensorFlow's own DecodeJpeg with its defaults, so that pictures have the bits im2txt's had: the fast integer DCT,
  * three channels whatever the file has, colour profile and orientation ignored, truncated files refused. Decodes 1.5
  * times as many 640 × 480 photographs a second as sharp, whose accurate DCT gives other pixels (`npm run bench`).
  *
- * Only the addon is loaded, tfjs is not.
+ * Only the addon is loaded, tfjs is not; and a graph is run, since the addon's calls of single operations share a table
+ * among threads without a lock.
  *
  * @throws ShowtellError `engine/not-set-up`
  */
 export function openImageDecoder(kind: 'cpu' | 'cuda'): ImageDecoder {
-  const { addon, addonFolder } = engineFolder(kind);
-  const holder: { exports: unknown } = { exports: {} };
-  try {
-    process.dlopen(holder, addon, constants.dlopen.RTLD_NOW | RTLD_NODELETE);
-  } catch (cause) {
-    const command = `npx showtell engine setup${kind === 'cuda' ? ' --engine cuda' : ''}`;
-    throw new ShowtellError('engine/not-set-up', { folder: addonFolder, command }, { cause });
-  }
-  const binding = holder.exports as DecodingBinding;
-  const decodeAttributes = jpegAttributes(binding);
-  const serializeAttributes = [{ name: 'T', type: binding.TF_ATTR_TYPE, value: binding.TF_UINT8 }];
+  const binding = openAddon(kind);
+  const { graph, feed, fetches } = decodingGraph();
+  const model = loadGraph({ binding }, graph);
 
   const decode = (jpeg: Uint8Array, where: string): Picture => {
     const tensors: number[] = [];
-    const run = (name: string, attributes: readonly Attribute[], input: number) => {
-      const [output] = binding.executeOp(name, attributes, [input], 1);
-      if (output === undefined) throw new RangeError(`${name} gave nothing`);
-      tensors.push(output.id);
-      return output;
-    };
     try {
-      const contents = binding.createTensor([], binding.TF_STRING, [jpeg]);
+      const contents = binding.createTensor([], DataType.string, [jpeg]);
       tensors.push(contents);
-      const pixels = run('DecodeJpeg', decodeAttributes, contents);
-      // The addon reads no uint8 tensors; widening to int32 takes three times as long as going through the bytes of a
-      // TensorProto, whose last field is the content.
-      const [proto] = binding.tensorDataSync(run('SerializeTensor', serializeAttributes, pixels.id).id);
-      const [height = 0, width = 0] = pixels.shape;
+      const outputs = binding.runSavedModel(model, [contents], feed, fetches).map(({ id }) => id);
+      tensors.push(...outputs);
+      const [shape, protos] = outputs.map((id) => binding.tensorDataSync(id)) as [Int32Array, Uint8Array[]];
+      const [height = 0, width = 0] = shape;
+      const [proto] = protos;
       if (proto === undefined || height * width === 0) throw new RangeError('it has no pixels');
       return { width, height, rgb: proto.subarray(proto.length - height * width * 3) };
     } catch (cause) {
@@ -62,46 +68,66 @@ export function openImageDecoder(kind: 'cpu' | 'cuda'): ImageDecoder {
   return { decode };
 }
 
-interface Attribute {
-  readonly name: string;
-  readonly type: number;
-  readonly value: string | number | boolean;
+function openAddon(kind: 'cpu' | 'cuda'): DecodingBinding {
+  const { addon, addonFolder } = engineFolder(kind);
+  const holder: { exports: unknown } = { exports: {} };
+  try {
+    process.dlopen(holder, addon, constants.dlopen.RTLD_NOW | RTLD_NODELETE);
+  } catch (cause) {
+    const command = `npx showtell engine setup${kind === 'cuda' ? ' --engine cuda' : ''}`;
+    throw new ShowtellError('engine/not-set-up', { folder: addonFolder, command }, { cause });
+  }
+  return holder.exports as DecodingBinding;
 }
 
-/** What is used of the addon, as it is: tfjs's own declaration knows no tensors of bytes. */
-interface DecodingBinding {
-  createTensor(shape: readonly number[], dtype: number, values: readonly Uint8Array[]): number;
-  executeOp(
+/**
+ * JPEG to shape and pixels. The addon reads no uint8 tensors, and widening to int32 takes three times as long as going
+ * through the bytes of a TensorProto, whose last field is the content.
+ */
+function decodingGraph(): { graph: Graph; feed: string; fetches: string } {
+  const unknown: readonly number[] = [];
+  const node = (
     name: string,
-    attributes: readonly Attribute[],
-    inputs: readonly number[],
-    outputs: number,
-  ): { readonly id: number; readonly shape: readonly number[] }[];
-  /** Of a tensor of strings: the bytes of each. */
-  tensorDataSync(tensor: number): Uint8Array[];
-  deleteTensor(tensor: number): void;
-  readonly TF_STRING: number;
-  readonly TF_UINT8: number;
-  readonly TF_ATTR_INT: number;
-  readonly TF_ATTR_BOOL: number;
-  readonly TF_ATTR_FLOAT: number;
-  readonly TF_ATTR_STRING: number;
-  readonly TF_ATTR_TYPE: number;
+    op: string,
+    input: GraphNode,
+    attributes: Readonly<Record<string, AttributeValue>>,
+    output: TensorType,
+  ): GraphNode => ({
+    name,
+    op,
+    inputs: [{ node: input, index: 0 }],
+    attributes: new Map(Object.entries(attributes)),
+    outputs: [output],
+  });
+  const jpeg = placeholder('jpeg', { shape: [], dtype: DataType.string });
+  const pixels = node(
+    'pixels',
+    'DecodeJpeg',
+    jpeg,
+    {
+      channels: { type: 'int', value: 3 },
+      ratio: { type: 'int', value: 1 },
+      fancy_upscaling: { type: 'bool', value: true },
+      try_recover_truncated: { type: 'bool', value: false },
+      acceptable_fraction: { type: 'float', value: 1 },
+      dct_method: { type: 'string', value: '' },
+    },
+    { shape: unknown, dtype: DataType.uint8 },
+  );
+  const uint8: AttributeValue = { type: 'type', value: DataType.uint8 };
+  const int32: AttributeValue = { type: 'type', value: DataType.int32 };
+  const shape = node('shape', 'Shape', pixels, { T: uint8, out_type: int32 }, { shape: [3], dtype: DataType.int32 });
+  const proto = node('proto', 'SerializeTensor', pixels, { T: uint8 }, { shape: [], dtype: DataType.string });
+  const graph: Graph = {
+    nodes: [jpeg, pixels, shape, proto],
+    feeds: new Map([['jpeg', jpeg]]),
+    fetches: new Map([shape, proto].map((fetch) => [fetch.name, { node: fetch, index: 0 }])),
+  };
+  return { graph, feed: 'jpeg:0', fetches: 'shape:0,proto:0' };
 }
 
-function jpegAttributes(binding: DecodingBinding): Attribute[] {
-  return [
-    { name: 'channels', type: binding.TF_ATTR_INT, value: 3 },
-    { name: 'ratio', type: binding.TF_ATTR_INT, value: 1 },
-    { name: 'fancy_upscaling', type: binding.TF_ATTR_BOOL, value: true },
-    { name: 'try_recover_truncated', type: binding.TF_ATTR_BOOL, value: false },
-    { name: 'acceptable_fraction', type: binding.TF_ATTR_FLOAT, value: 1 },
-    { name: 'dct_method', type: binding.TF_ATTR_STRING, value: '' },
-  ];
-}
-
-/** The addon's messages are "Invalid TF_Status: 3\nMessage: …". */
+/** The addon's messages are "…\nMessage: …". */
 function reasonOf(error: unknown): string {
   const text = error instanceof Error ? error.message : String(error);
-  return (/Message: (.*)/.exec(text)?.[1] ?? text).trim().replace(/\.$/, '');
+  return (/Message: ([^\n]*)/.exec(text)?.[1] ?? text).trim().replace(/\.$/, '');
 }

@@ -100,7 +100,12 @@ function given<T>(values: Readonly<Record<string, T>>, key: string): T {
   return value;
 }
 
-function loadGraph({ binding }: Tensorflow, graph: Graph): number {
+interface LoadingBinding {
+  loadSavedModel(directory: string, tags: string): number;
+}
+
+/** @returns the number under which the addon runs the graph */
+export function loadGraph({ binding }: { readonly binding: LoadingBinding }, graph: Graph): number {
   const folder = mkdtempSync(join(tmpdir(), 'showtell-graph-'));
   try {
     mkdirSync(join(folder, 'variables'));

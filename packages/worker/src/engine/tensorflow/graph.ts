@@ -3,7 +3,7 @@
  */
 
 /** TensorFlow's numbers of its types (tensorflow/core/framework/types.proto). */
-export const DataType = { float: 1, int32: 3, uint8: 4, int64: 9, bool: 10, bfloat16: 14 } as const;
+export const DataType = { float: 1, int32: 3, uint8: 4, string: 7, int64: 9, bool: 10, bfloat16: 14 } as const;
 export type DataType = (typeof DataType)[keyof typeof DataType];
 
 export interface TensorType {
@@ -17,7 +17,9 @@ export type AttributeValue =
   | { readonly type: 'bool'; readonly value: boolean }
   | { readonly type: 'type'; readonly value: DataType }
   | { readonly type: 'shape'; readonly value: readonly number[] }
-  | { readonly type: 'ints'; readonly value: readonly number[] };
+  | { readonly type: 'ints'; readonly value: readonly number[] }
+  | { readonly type: 'strings'; readonly value: readonly string[] }
+  | { readonly type: 'types'; readonly value: readonly DataType[] };
 
 /** Bytes of a constant, whatever view they came in. */
 export type ConstantValue = Float32Array | Int32Array | Uint8Array | Uint16Array | BigInt64Array;
