@@ -7,6 +7,7 @@ import {
   Command_Kind,
   Phase,
   Verdict,
+  WireType,
   type CheckCanaryResponse,
   type GradientHeader,
   type Hello,
@@ -120,7 +121,7 @@ export class ScriptedWorker implements AsyncDisposable {
       tokens: 20,
       lossSum: 40 / (id.step + 1),
       skipped: [],
-      wireType: 1,
+      wireType: WireType.WIRE_TYPE_FLOAT32,
       segments: [...segments],
       embeddingRows: [],
       slot: '',
@@ -209,10 +210,16 @@ export class ScriptedWorker implements AsyncDisposable {
   private async settle(lease: Lease, version: Version): Promise<void> {
     const { unit } = lease;
     const deed = this.script.deed?.(unit.id, this) ?? 'compute';
-    if (deed === 'die') return this.die();
+    if (deed === 'die') {
+      this.die();
+      return;
+    }
     if (deed === 'hold') return void this.held4ever.add(lease);
     this.release(lease);
-    if (deed === 'vanish') return lease.acknowledge();
+    if (deed === 'vanish') {
+      lease.acknowledge();
+      return;
+    }
     if (deed === 'fail') {
       lease.acknowledge();
       this.send({ $case: 'unitFailure', value: { unit: unit.id, code: 'engine/failed', text: 'made to fail' } });

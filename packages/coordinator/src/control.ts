@@ -7,6 +7,7 @@ export class Control implements RunControl {
   private resumed: Promise<void> = Promise.resolve();
   private release: (() => void) | null = null;
   private pauseListener: (paused: boolean) => void = () => undefined;
+  private standsStill = false;
 
   get interruption(): Interruption | null {
     return this.reason;
@@ -32,7 +33,7 @@ export class Control implements RunControl {
     return () => this.listeners.delete(listener);
   }
 
-  /** Is told from now on when a person pauses or resumes. */
+  /** Is told from now on when the run stands still because a person paused it, and when it goes on. */
   onPause(listener: (paused: boolean) => void): void {
     this.pauseListener = listener;
   }
@@ -40,17 +41,22 @@ export class Control implements RunControl {
   pause(): void {
     if (this.release !== null) return;
     this.resumed = new Promise((resolve) => (this.release = resolve));
-    this.pauseListener(true);
   }
 
   resume(): void {
     if (this.release === null) return;
     this.release();
     this.release = null;
-    this.pauseListener(false);
+    if (this.standsStill) this.pauseListener(false);
+    this.standsStill = false;
   }
 
   untilResumed(): Promise<void> {
+    // Not before: workers that were told while a step is under way would not finish it.
+    if (this.release !== null && !this.standsStill) {
+      this.standsStill = true;
+      this.pauseListener(true);
+    }
     return this.resumed;
   }
 

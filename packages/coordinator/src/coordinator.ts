@@ -182,6 +182,7 @@ export async function* coordinate(options: CoordinatorOptions, control: Control)
       log.warn('a unit is offered again', { step: unit.step, unit: String(unit.index), reason });
     },
     onBrokerAway: (error) => {
+      if (isOver) return;
       brokerWasAway = true;
       log.warn('the broker did not take an offer; it is made again', { error });
     },
@@ -210,7 +211,9 @@ export async function* coordinate(options: CoordinatorOptions, control: Control)
       },
       left: (worker, died) => {
         series.workers.set(workers.list.length);
-        log.warn(died ? 'a worker died' : 'a worker left', { worker: worker.id, holding: worker.leases.size });
+        const facts = { worker: worker.id, holding: worker.leases.size };
+        if (died) log.warn('a worker died', facts);
+        else log.info('a worker left', facts);
         guarded(() => server.forgetWorker(worker.id));
         guarded(() => dispatcher.workerLeft(worker, died));
         offerOrphansSoon();

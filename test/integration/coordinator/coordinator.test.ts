@@ -1,7 +1,10 @@
 import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { sendCommand } from '@showtell/coordinator/commands.js';
-import type { RunFolder } from '@showtell/coordinator/run-folder.js';
+import { runToEnd } from '@showtell/coordinator/cli/run-to-end.js';
+import { modelParameters } from '@showtell/coordinator/model-parameters.js';
+import { RunFolder } from '@showtell/coordinator/run-folder.js';
 import { readAccount, type AccountedStep } from '@showtell/coordinator/step-account.js';
 import { statusOfStopped } from '@showtell/coordinator/stopped-status.js';
 import { CommandRequest_Kind } from '@showtell/shared/generated/showtell/v1/control.js';
@@ -20,7 +23,8 @@ import {
 } from '../../support/coordinator-cluster.js';
 import { eventually } from '../../support/eventually.js';
 import { startTestNats, type TestNats } from '../../support/nats-server.js';
-import type { Deed, Script } from '../../support/scripted-worker.js';
+import { ScriptedWorker, type Deed, type Script } from '../../support/scripted-worker.js';
+import { temporaryFolder } from '../../support/temporary-folder.js';
 
 let nats: TestNats;
 let data: TinyData;
@@ -401,17 +405,17 @@ describe('a run that is interrupted', () => {
     expect(run.events.at(-1)).toMatchObject({ type: 'stopped' });
     const commands = journalOf(run.folder).flatMap((entry) => (entry.type === 'command' ? [entry.command] : []));
     expect(commands).toEqual(['pause', 'resume', 'stop']);
-    await expect(
-      sendCommand({ nats: nats.url } as { nats: string }, name, CommandRequest_Kind.KIND_STATUS),
-    ).rejects.toMatchObject({ code: 'run/not-answering' });
+    await expect(sendCommand({ nats: nats.url }, name, CommandRequest_Kind.KIND_STATUS)).rejects.toMatchObject({
+      code: 'run/not-answering',
+    });
   });
 
   it('stops while it is paused without taking another step', async () => {
     const run = begin(['phases.decoderOnly.steps=1000000']);
-    await run.worker(good('a'));
+    const worker = await run.worker(good('a'));
     await run.until('step', 1);
     run.control.pause();
-    await eventually('it stands', () => run.events.length > 0);
+    await eventually('it stands', () => worker.commands.includes(Command_Kind.KIND_PAUSE));
     const began = Date.now();
     run.control.stop();
     await run.ended;
@@ -444,7 +448,10 @@ describe('a run that is interrupted', () => {
     expect(generation).toBe(2);
     const id = { run: run.folder.identity().run, lineage, step, index: 0, attempt: 1, evaluation: false };
     const answer = await worker.push({ ...id, generation: 1 }, 1, Phase.PHASE_DECODER_ONLY);
-    expect(answer).toMatchObject({ verdict: Verdict.VERDICT_STALE, detail: expect.stringContaining('generation 1') });
+    expect(answer).toMatchObject({
+      verdict: Verdict.VERDICT_STALE,
+      detail: expect.stringContaining('generation 1') as string,
+    });
   });
 
   it('goes on where it was when the broker is killed in the middle of a step', async () => {
@@ -464,6 +471,31 @@ describe('a run that is interrupted', () => {
     await run.ended;
     expect(kill).toBe(false);
     expect(parametersAt(run.folder, 8)).toBe((await undisturbed()).final);
+  });
+});
+
+describe('the command that trains', () => {
+  it('ends with exit code 10 when the guard is unmet', async () => {
+    const job = tinyJob(data.dataset, ['phases.decoderOnly.steps=1', 'evaluation.captionImages=0']);
+    const folder = new RunFolder(join(temporaryFolder(), 'run'));
+    const service = { natsUrl: nats.url, host: '127.0.0.1', grpcPort: 0, httpPort: 0 };
+    const notes: string[] = [];
+    const presenter = {
+      show: () => undefined,
+      note: (line: string) => void notes.push(line),
+      [Symbol.dispose]: () => undefined,
+    };
+    const code = runToEnd({ run: folder.path, job, resume: false, from: null, workers: 0, ...service }, presenter);
+    await eventually('it is announced', () => folder.liveCoordinator() !== undefined);
+    const { jobSha256, datasetDigest } = folder.identity();
+    await using _worker = new ScriptedWorker(
+      folder.liveCoordinator()?.grpc ?? '',
+      modelParameters(job).layout,
+      { jobSha256, datasetDigest },
+      { id: 'a', lossPerWord: () => 9 },
+    );
+    expect(await code).toBe(10);
+    expect(notes).toEqual([expect.stringContaining('guard-unmet: 1 decoder-only steps are done') as string]);
   });
 });
 
