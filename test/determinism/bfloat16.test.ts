@@ -16,7 +16,7 @@ const set = {
   'phases.joint.steps': 7,
 };
 
-beforeAll(() => cluster.drawData(), 5 * minutes);
+beforeAll(() => cluster.drawData(), 15 * minutes);
 
 it(
   'bfloat16, distorted pictures and two caption lengths: one worker by gRPC, and three of which one is killed, give one hash',
@@ -36,5 +36,5 @@ it(
     expect(bitsOf(three)).toEqual(bitsOf(one));
     expect(bitsOf(three)).toMatchObject({ step: 12, phase: 'joint', optimizer: { bytes: 0 } });
   },
-  10 * minutes,
+  20 * minutes,
 );

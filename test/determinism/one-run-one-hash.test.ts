@@ -63,7 +63,7 @@ describe('one job gives one hash', () => {
     await cluster.trained(run, { workers: 1, set: { 'cluster.featureCache': 'off' } });
     reference = bitsOf(run);
     expect(reference).toMatchObject({ step: totalSteps, phase: 'joint', examples: totalSteps * 8 });
-  }, 10 * minutes);
+  }, 20 * minutes);
 
   it(
     'on three workers of which two are killed in mid-step, with a late one, cache cold on disk, look-ahead full',
@@ -104,7 +104,7 @@ describe('one job gives one hash', () => {
       }
       expect([...(counts.at(-1)?.values() ?? [])].every((times) => times === 1)).toBe(true);
     },
-    10 * minutes,
+    20 * minutes,
   );
 
   it(
@@ -133,7 +133,7 @@ describe('one job gives one hash', () => {
       const { steps } = await visits(run);
       expect(steps).toEqual(Array.from({ length: totalSteps }, (_, step) => step));
     },
-    10 * minutes,
+    20 * minutes,
   );
 
   it(
@@ -156,6 +156,6 @@ describe('one job gives one hash', () => {
       expect(logOf(run, 'worker-1').find(({ message }) => message === 'joined')).toMatchObject({ exchange: 'grpc' });
       expect(existsSync(join(cluster.cache, 'features'))).toBe(true);
     },
-    10 * minutes,
+    20 * minutes,
   );
 });

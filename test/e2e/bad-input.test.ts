@@ -37,7 +37,7 @@ beforeAll(async () => {
   await cluster.drawData();
   await cluster.trained(trained, { workers: 1, set: short });
   reference = bitsOf(trained);
-}, 10 * minutes);
+}, 20 * minutes);
 
 function copyOf(folder: string, name: string): string {
   const copy = cluster.at(name);
@@ -113,7 +113,7 @@ describe('data', () => {
       );
       expect(survivors(run)).toEqual([]);
     },
-    5 * minutes,
+    15 * minutes,
   );
 
   it(
@@ -141,7 +141,7 @@ describe('data', () => {
       const skipped = logOf(some, 'coordinator').find(({ message }) => message.includes('are skipped'));
       expect(JSON.stringify(skipped)).toContain(`@${offset}`);
     },
-    5 * minutes,
+    15 * minutes,
   );
 
   it.each<[string, string, RegExp]>([
@@ -267,7 +267,7 @@ describe('a run folder', () => {
       await cluster.trained(undisturbed, { workers: 2, set });
       expect(bitsOf(run)).toEqual(bitsOf(undisturbed));
     },
-    10 * minutes,
+    20 * minutes,
   );
 });
 
@@ -296,7 +296,7 @@ describe('a checkpoint', () => {
       refused(ended, 65, /Every checkpoint in .* is damaged:/, /00000008/);
       await untilGone(run);
     },
-    5 * minutes,
+    15 * minutes,
   );
 
   it(
@@ -329,7 +329,7 @@ describe('a checkpoint', () => {
         .ended;
       refused(otherWords, 65, /was trained on another vocabulary/);
     },
-    5 * minutes,
+    15 * minutes,
   );
 
   const canMount = spawnSync('unshare', ['-rm', 'true']).status === 0;
@@ -358,7 +358,7 @@ describe('a checkpoint', () => {
       await cluster.trained(run, { workers: 1, set: short });
       expect(bitsOf(run)).toEqual(reference);
     },
-    5 * minutes,
+    15 * minutes,
   );
 });
 
@@ -416,7 +416,7 @@ describe('services', () => {
       expect(said).toContain("the broker's connection: disconnected");
       expect(bitsOf(run)).toEqual(reference);
     },
-    5 * minutes,
+    15 * minutes,
   );
 
   it(
@@ -433,6 +433,6 @@ describe('services', () => {
       expect(survivors(run)).toEqual([]);
       expect(bitsOf(run)).toEqual(reference);
     },
-    5 * minutes,
+    15 * minutes,
   );
 });

@@ -72,5 +72,5 @@ it(
       expect(captions[0]?.logprob).toBeLessThanOrEqual(0);
     }
   },
-  10 * minutes,
+  20 * minutes,
 );

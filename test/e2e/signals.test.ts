@@ -6,7 +6,7 @@ const cluster = LocalCluster.open();
 const minutes = 60_000;
 const set = { 'phases.decoderOnly.steps': 2000, 'phases.joint.steps': 0 };
 
-beforeAll(() => cluster.drawData(), 5 * minutes);
+beforeAll(() => cluster.drawData(), 15 * minutes);
 
 /** Processes of the run besides those given. */
 function others(run: string, ...known: number[]): number[] {
@@ -19,9 +19,9 @@ it(
     const run = cluster.at('run');
     const first = cluster.train(run, { workers: 2, set });
     await first.untilStep(2);
-    const byHand = cluster.start(['worker', '--run', run, '--id', 'by-hand', '--wait', '10m']);
-    const hand = await pidOf(run, 'by-hand');
-    const joined = () => logOf(run, 'by-hand').filter(({ message }) => message === 'joined').length;
+    const byHand = cluster.start(['worker', '--run', run, '--id', 'worker-by-hand', '--wait', '10m']);
+    const hand = await pidOf(run, 'worker-by-hand');
+    const joined = () => logOf(run, 'worker-by-hand').filter(({ message }) => message === 'joined').length;
     while (joined() < 1) await delay(100);
     await first.untilStep(first.step + 4);
 
@@ -77,7 +77,7 @@ it(
     process.kill(await pidOf(run, 'worker-1'), 'SIGCONT');
     expect(await untilGone(run)).toBeLessThan(10);
   },
-  10 * minutes,
+  20 * minutes,
 );
 
 it(
@@ -92,5 +92,5 @@ it(
     expect(worker).toMatchObject({ code: 69 });
     expect(worker.stderr).toMatch(/No coordinator answered at .*idle within 3 s/);
   },
-  5 * minutes,
+  15 * minutes,
 );

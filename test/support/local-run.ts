@@ -20,7 +20,7 @@ import { cacheFolder } from '@showtell/shared/set-up/cache-folder.js';
 const cli = resolve(dirname(fileURLToPath(import.meta.url)), '../../packages/coordinator/bin/showtell.js');
 
 /** Generous: continuous integration has two cores, and they may be busy. */
-const waitMs = 240_000;
+const waitMs = 600_000;
 
 /** A line that `train --json` prints. */
 export interface RunLine {
@@ -157,7 +157,7 @@ export const tinyJob = {
 } as const satisfies JobInput;
 
 /** Fields over the tiny job's, as `--set` takes them. */
-export type Fields = Readonly<Record<string, unknown>>;
+type Fields = Readonly<Record<string, unknown>>;
 
 export interface TrainOptions {
   readonly workers: number;
