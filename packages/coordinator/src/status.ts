@@ -61,7 +61,12 @@ export class StatusBoard {
         return;
       }
       case 'evaluation':
-        this.current = { ...this.current, evaluation: { step: event.step, scores: event.scores } };
+        this.current = {
+          ...this.current,
+          step: event.step,
+          phase: event.phase,
+          evaluation: { step: event.step, scores: event.scores },
+        };
         return;
       case 'switch':
         // Steps of the two phases take very different times.

@@ -1,3 +1,4 @@
+import type { Job } from '@showtell/shared/job/job.js';
 import type { RunEvent } from '../run.js';
 import { StatusBoard, type RunStatus } from '../status.js';
 import { createProgress } from './progress.js';
@@ -49,14 +50,15 @@ export function jsonPresenter(): Presenter {
  *
  * @param workers how many local workers there are, shown with each line
  */
-export function terminalPresenter(workers: number, switchStep: number): Presenter {
+export function terminalPresenter(workers: number, job: Job): Presenter {
+  const { decoderOnly, joint } = job.phases;
   const progress = createProgress(process.stdout);
   const board = new StatusBoard({
     run: '',
     generation: 0,
     lineage: 1,
     step: 0,
-    totalSteps: 0,
+    totalSteps: decoderOnly.steps + joint.steps,
     phase: 'decoder-only',
     switchedAt: null,
     checkpointStep: null,
@@ -65,7 +67,7 @@ export function terminalPresenter(workers: number, switchStep: number): Presente
     show: (event) => {
       board.follow(event);
       if (event.type === 'step' || event.type === 'evaluation')
-        progress.update(recordOf(board.status([], false), workers, switchStep));
+        progress.update(recordOf(board.status([], false), workers, decoderOnly.steps));
       const line = noteOf(event);
       if (line !== null) progress.note(line);
     },

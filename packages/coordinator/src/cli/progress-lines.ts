@@ -91,7 +91,10 @@ function bar(record: ProgressRecord, cells: number, { colors, unicode }: LineSty
   const empty = unicode ? '─' : '-';
   const share = record.totalSteps === 0 ? 1 : record.step / record.totalSteps;
   const done = Math.round(Math.min(1, Math.max(0, share)) * cells);
-  const mark = record.switchStep === null ? cells : Math.round((record.switchStep / record.totalSteps) * cells);
+  const mark =
+    record.switchStep === null || record.totalSteps === 0
+      ? cells
+      : Math.round((record.switchStep / record.totalSteps) * cells);
   const decoderPaint = phasePaint('decoder-only', colors);
   const jointPaint = phasePaint('joint', colors);
   return [

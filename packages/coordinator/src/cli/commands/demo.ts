@@ -68,7 +68,7 @@ Examples:
       if (isFinished)
         process.stdout.write(`The demo in ${run} has been trained; remove that folder to train it anew.\n\n`);
       else {
-        using presenter = terminalPresenter(workers, job.phases.decoderOnly.steps);
+        using presenter = terminalPresenter(workers, job);
         const local = { natsUrl: null, host: '127.0.0.1', grpcPort: 0, httpPort: 0 };
         process.exitCode = await runToEnd({ run, job, resume: true, from: null, workers, ...local }, presenter);
       }

@@ -61,8 +61,7 @@ Examples:
     .action(async (file: string | undefined, options: TrainOptions) => {
       const job = await jobOf(file, options);
       const workers = options.workers ?? usualWorkers(job);
-      using presenter =
-        options.json === true ? jsonPresenter() : terminalPresenter(workers, job.phases.decoderOnly.steps);
+      using presenter = options.json === true ? jsonPresenter() : terminalPresenter(workers, job);
       process.exitCode = await runToEnd(
         {
           run: options.run,
