@@ -18,7 +18,8 @@ function step(number: number, seconds: number, examples = 32): RunEvent {
   const timing = { wait: 0, sum: 0, update: 0, publish: 0 };
   const counted = { tokens: 9, examples, gradientNorm: 1, clipScale: 1, accepted: [], seconds: timing };
   const result = { step: number - 1, loss: 3, ...counted };
-  return { type: 'step', step: number, totalSteps: 40, phase: 'decoder-only', learningRate: 0.5, result, seconds };
+  const where = { step: number, totalSteps: 40, examples: number * examples, phase: 'decoder-only' } as const;
+  return { type: 'step', ...where, learningRate: 0.5, result, seconds };
 }
 
 const worker: Worker = {
@@ -66,7 +67,7 @@ describe('StatusBoard', () => {
     expect(board.status([], false)).toMatchObject({ phase: 'joint', switchedAt: 11, imagesPerSecond: null });
     board.follow({ type: 'rollback', step: 20, toStep: 11, reason: '' });
     expect(board.status([], false)).toMatchObject({ phase: 'decoder-only', switchedAt: null, step: 11, lineage: 2 });
-    board.follow({ type: 'checkpoint', step: 11, path: '' });
+    board.follow({ type: 'checkpoint', step: 11, path: '', bytes: 0, seconds: 0 });
     expect(board.status([], false).checkpointStep).toBe(11);
   });
 });
