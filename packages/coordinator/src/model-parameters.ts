@@ -30,10 +30,18 @@ export function modelParameters(job: Job): ModelParameters {
  */
 export function firstValues(job: Job, { specs, layout }: ModelParameters): Segments {
   const segments = allocateSegments(layout);
-  for (const spec of specs) initializeParameter(job.seed, spec, tensorView(segments, layout.entry(spec.name)));
-  const { weights } = job.model.encoder;
+  const { weights, initStddev } = job.model.encoder;
+  for (const spec of specs)
+    initializeParameter(job.seed, withStddev(spec, initStddev), tensorView(segments, layout.entry(spec.name)));
   if (weights !== 'random') readEncoder(weights, layout, segments);
   return segments;
+}
+
+/** The parameter with the job's own deviation, where it is a convolution's. */
+function withStddev(spec: ParameterSpec, stddev: number | null): ParameterSpec {
+  const { group, initializer } = spec;
+  if (stddev === null || group !== 'encoder' || initializer.kind !== 'truncated-normal') return spec;
+  return { ...spec, initializer: { ...initializer, stddev } };
 }
 
 function readEncoder(file: string, layout: ParameterLayout, segments: Segments): void {

@@ -10,10 +10,10 @@ const CENTRES = [0.27, 0.5, 0.73];
 const JITTER = 0.02;
 
 /** Half the extent of a thing that is alone, as a share of the picture's side. */
-const RADII: Readonly<Record<Size, readonly [number, number]>> = { small: [0.095, 0.11], large: [0.165, 0.185] };
+const RADII: Readonly<Record<Size, readonly [number, number]>> = { small: [0.105, 0.12], large: [0.185, 0.2] };
 
 /** Of several things each is so much smaller, which keeps neighbours apart. */
-const AMONG_OTHERS = 0.6;
+const AMONG_OTHERS = 0.55;
 
 interface PlacedThing {
   readonly shape: Shape;
@@ -55,9 +55,9 @@ function shade(channel: number, random: Random): number {
 /** Grey of a picture's own lightness, lit a little from one side, with fine noise; a pattern is two greys. */
 function paintBackground(background: Background, side: number, random: Random): Uint8Array {
   const pixels = new Uint8Array(side * side * 3);
-  const grey = 105 + random.integer(70);
-  const slopeX = random.integer(31) - 15;
-  const slopeY = random.integer(31) - 15;
+  const grey = 178 + random.integer(13);
+  const slopeX = random.integer(17) - 8;
+  const slopeY = random.integer(17) - 8;
   const period = Math.max(4, Math.round(side / 8));
   for (let y = 0; y < side; y++) {
     for (let x = 0; x < side; x++) {

@@ -2,14 +2,14 @@ import type { Random } from '@showtell/shared/random.js';
 
 /** The colours of things; far from each other and from the backgrounds, at any size a picture is drawn in. */
 export const COLORS = {
-  red: [220, 30, 35],
-  green: [30, 160, 50],
-  blue: [30, 70, 220],
-  yellow: [245, 220, 40],
-  orange: [250, 135, 20],
-  purple: [145, 45, 185],
-  black: [15, 15, 15],
-  white: [250, 250, 250],
+  red: [235, 25, 35],
+  green: [40, 200, 70],
+  blue: [30, 60, 240],
+  yellow: [250, 225, 40],
+  orange: [255, 135, 10],
+  purple: [180, 60, 220],
+  black: [12, 12, 12],
+  white: [252, 252, 252],
 } as const satisfies Record<string, readonly [number, number, number]>;
 type Color = keyof typeof COLORS;
 

@@ -45,6 +45,14 @@ const model = z.strictObject({
         .describe(
           'Whether weights: random may train decoder-only first. The im2txt preset says false: a decoder learns little from a random encoder.',
         ),
+      initStddev: z
+        .number()
+        .gt(0)
+        .nullable()
+        .default(null)
+        .describe(
+          "Deviation of the convolutions' first values where weights are random, a truncated normal; null: TF-Slim's variance scaling. im2txt's is 0.1, with which the first layers learn faster.",
+        ),
       batchNormDecay: z
         .number()
         .min(0)
