@@ -41,7 +41,9 @@ function eagerly(
   const { embedding: E, units: U } = smallModel.decoder;
   const S = smallModel.encoder.imageSize;
   const groups = batch.phase === 'joint' ? ['decoder', 'embedding', 'encoder'] : ['decoder', 'embedding'];
-  return tf.tidy(() => {
+  const tensors = new Map<string, Float32Array>();
+  let lossSum = NaN;
+  tf.tidy(() => {
     const values = Object.fromEntries(
       smallSpecs.map(({ name, shape }) => [
         name,
@@ -72,13 +74,12 @@ function eagerly(
           }
         : { phase: batch.phase, captions, dropout, features: tf.tensor2d(batch.features, [B, F]) },
     );
-    const tensors = new Map<string, Float32Array>();
     for (const [name, tensor] of Object.entries({ ...step.gradients, ...step.statistics }) as [string, tfjs.Tensor][])
       tensors.set(name, tensor.dataSync<'float32'>());
-    const lossSum = step.lossSum.dataSync()[0] ?? NaN;
+    lossSum = step.lossSum.dataSync()[0] ?? NaN;
     tf.dispose([step.lossSum, ...Object.values(step.statistics)]);
-    return { lossSum, tensors };
   });
+  return { lossSum, tensors };
 }
 
 /** Largest difference, as a share of the tensor's largest value. */

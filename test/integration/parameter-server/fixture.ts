@@ -30,7 +30,7 @@ export const specs = [
 ] as const;
 
 export const layout: ParameterLayout = layOut(specs);
-const embeddingWidth = 33;
+export const embeddingWidth = 33;
 
 export function job(overrides: Record<string, unknown> = {}): Job {
   return jobSchema.parse({ batch: { examples: 12, units: 3 }, ...overrides });
@@ -127,7 +127,15 @@ export function unitGradient(
   const { decoder, embedding, encoder, statistics } = gradient;
   const joint = version.phase === Phase.PHASE_JOINT;
   return {
-    unit: { run: 'test', generation: id.generation, lineage: id.lineage, step: id.step, index, attempt: 1, evaluation: false },
+    unit: {
+      run: 'test',
+      generation: id.generation,
+      lineage: id.lineage,
+      step: id.step,
+      index,
+      attempt: 1,
+      evaluation: false,
+    },
     version: id,
     phase: version.phase,
     examples: 4,

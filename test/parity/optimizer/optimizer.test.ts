@@ -64,7 +64,7 @@ describe("the parameter server's updates are TensorFlow's", () => {
       const id = { generation: 1, lineage: 0, step };
       const done = server.step({ step, phase: 'joint', learningRate: rate });
       const header = {
-        unit: { run: 'parity', ...id, index: 0, attempt: 1 },
+        unit: { run: 'parity', ...id, index: 0, attempt: 1, evaluation: false },
         version: id,
         phase: Phase.PHASE_JOINT,
         worker: 'w',

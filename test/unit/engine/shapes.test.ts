@@ -182,6 +182,8 @@ describe.skipIf(!haveTensorflow)('shape functions (skipped where the engine is n
       const codes = {
         string: binding.TF_ATTR_STRING,
         int: binding.TF_ATTR_INT,
+        strings: binding.TF_ATTR_STRING,
+        types: binding.TF_ATTR_TYPE,
         ints: binding.TF_ATTR_INT,
         float: binding.TF_ATTR_FLOAT,
         bool: binding.TF_ATTR_BOOL,

@@ -81,7 +81,7 @@ describe.skipIf(!haveEngine)('the forward pass (needs the engine: showtell engin
           spec.name,
           spec.name.endsWith('biases')
             ? values(spec.name, ...spec.shape)
-            : tf.tensor(initializeParameter(1, spec), spec.shape.slice()),
+            : tf.tensor<tfjs.Rank>(initializeParameter(1, spec), [...spec.shape]),
         ]),
       ) as Record<string, tfjs.Tensor4D>;
       const image = values<tfjs.Rank.R4>('image', 2, 14, 14, 3);
