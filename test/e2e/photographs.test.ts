@@ -13,12 +13,13 @@ const job = {
     encoder: { depthMultiplier: 0.1, imageSize: 75, batchNormDecay: 0.9 },
     decoder: { embedding: 64, units: 64, vocabulary: 96, keep: 1 },
   },
-  batch: { examples: 12, units: 2, captionLengths: [16] },
+  // Each unit is one visit to every photograph, so that its batch norm sees them all.
+  batch: { examples: 24, units: 2, captionLengths: [16] },
   augmentation: { enabled: false, resize: 0 },
   optimizer: { name: 'momentum' },
   phases: {
     decoderOnly: { steps: 150, learningRate: 0.5, decay: null },
-    joint: { steps: 100, learningRate: 0.05, featureKeep: 1, l2: 0, maxBleuDrop: null },
+    joint: { steps: 150, learningRate: 0.4, featureKeep: 1, l2: 0, maxBleuDrop: null },
   },
   evaluation: { everySteps: 1000, perplexityExamples: 12, captionImages: 12, unitExamples: 6, sampleImages: 0 },
   checkpoints: { everySteps: 50, keepLast: 2 },
