@@ -5,6 +5,7 @@ import type { Segments } from '@showtell/shared/tensors/layout.js';
 import { describe, expect, it } from 'vitest';
 import {
   type Cluster,
+  embeddingWidth,
   job,
   layout,
   randomGradient,
@@ -112,6 +113,56 @@ describe('what must not reach the bits', () => {
   it('a dense embedding gradient instead of rows', async () => {
     await using cluster = await startCluster({ job: job() });
     expect(await serverRun(cluster, 'joint', { sparse: false })).toEqual(expected);
+  });
+});
+
+describe('rows in few blocks, or none, are the dense gradient', () => {
+  const ranges = [
+    [0, 900],
+    [3_900, 4_001],
+    [0, 0],
+  ] as const;
+  /** Unit `index`'s gradient, its rows within the range alone. */
+  function confined(index: number): ReturnType<typeof randomGradient> {
+    const { dense, rows } = randomGradient(300 + index);
+    const [from, to] = ranges[index]!;
+    const kept = rows.numbers.flatMap((row, i) => (row >= from && row < to ? [i] : []));
+    dense.embedding.fill(0, 0, from * embeddingWidth).fill(0, to * embeddingWidth);
+    const values = kept.flatMap((i) => [...rows.values.subarray(i * embeddingWidth, (i + 1) * embeddingWidth)]);
+    return { dense, rows: { numbers: kept.map((i) => rows.numbers[i]!), values: Float32Array.from(values) } };
+  }
+
+  it.each([null, 0.9])('momentum %s', async (momentum) => {
+    const optimizer = momentum === null ? { name: 'sgd' } : { name: 'momentum', momentum };
+    await using cluster = await startCluster({ job: job({ optimizer }) });
+    const parameters = randomSegments(1);
+    const velocity = momentum === null ? null : randomSegments(0, 0);
+    const a = await cluster.connect('a');
+    for (const step of [0, 1]) {
+      // In the second step no unit touches any row: with momentum the rows move on.
+      const units = [0, 1, 2].map((index) => confined(step === 0 ? index : 2));
+      const done = cluster.server.step({ step, phase: 'joint', learningRate: 0.1 });
+      const { version } = cluster.server;
+      for (const [index, { dense, rows }] of units.entries()) {
+        const { decoder, encoder, statistics } = dense;
+        const sent = { dense: { decoder, encoder, statistics }, embeddingRows: rows };
+        await a.push(unitGradient(version, index, dense, sent));
+      }
+      await done;
+      const gradients = units.map(({ dense }) => ({ examples: 4, gradient: dense }));
+      const rules = {
+        clip: 5,
+        l2: 0.00004,
+        decay: 0.9997,
+        decays,
+        momentum,
+        learningRate: 0.1,
+        phase: 'joint' as const,
+      };
+      referenceStep(layout, gradients, parameters, velocity, rules);
+      const pulled = await a.pull(cluster.server.version);
+      expect(hashSegments(layout, pulled.segments)).toBe(hashSegments(layout, parameters));
+    }
   });
 });
 

@@ -19,6 +19,8 @@ export interface BlockSetup {
   readonly blocks: readonly OwnedBlock[];
   /** First element of each segment in a sum, which holds all segments one after the other. */
   readonly sumOffsets: Readonly<Record<SegmentName, number>>;
+  /** First byte, in a sum, of its marks: a byte for each block of the layout, 1 when the block is +0 and not written. */
+  readonly marksOffset: number;
   readonly wire: WireDtype;
   /** A float64 for each block of the layout. */
   readonly squares: SharedArrayBuffer;

@@ -69,19 +69,30 @@ export class BlockWork {
   #sumBlock(job: SumJob, block: OwnedBlock, fd: number): boolean {
     const { size, segment, offset } = block;
     const area = this.#area;
-    this.#readLeaf(job.leaf, block, fd);
-    if (job.leaf.kind !== 'zero' && !area.weigh(job.weight, size)) return false;
+    const empty = isEmpty(job.leaf, block);
+    const decay = job.average === null || !block.decays ? 0 : job.average.l2;
+    const zero = empty && decay === 0 && job.siblings.every((sibling) => this.#isZero(sibling, block));
+    this.#marks(job.out)[block.id] = zero ? 1 : 0;
+    if (zero) {
+      this.#squares[block.id] = 0;
+      return true;
+    }
+    if (empty) area.values.fill(0, 0, size);
+    else this.#readLeaf(job.leaf, block, fd);
+    if (!empty && !area.weigh(job.weight, size)) return false;
     const start = (this.#setup.sumOffsets[segment] + offset) * 4;
     for (const sibling of job.siblings) {
-      area.other.set(new Float32Array(sibling, start, size));
+      // Adding +0 is not left out: it makes +0 of -0.
+      if (this.#isZero(sibling, block)) area.other.fill(0, 0, size);
+      else area.other.set(new Float32Array(sibling, start, size));
       area.add(size);
     }
     if (job.average !== null) {
       area.divide(job.average.weight, size);
       if (segment !== 'statistics') {
-        if (block.decays && job.average.l2 !== 0) {
+        if (decay !== 0) {
           area.other.set(new Float32Array(job.average.parameters[segment], offset * 4, size));
-          area.addDecay(job.average.l2, size);
+          area.addDecay(decay, size);
         }
         this.#squares[block.id] = area.sumOfSquares(size);
       }
@@ -90,13 +101,18 @@ export class BlockWork {
     return true;
   }
 
+  #marks(sum: SharedArrayBuffer): Uint8Array {
+    return new Uint8Array(sum, this.#setup.marksOffset);
+  }
+
+  #isZero(sum: SharedArrayBuffer, block: OwnedBlock): boolean {
+    return this.#marks(sum)[block.id] === 1;
+  }
+
   /** Brings a block of the leaf into the area's values as float32. */
   #readLeaf(leaf: LeafSource, block: OwnedBlock, fd: number): void {
     const into = this.#area.values;
-    if (leaf.kind === 'zero') {
-      into.fill(0, 0, block.size);
-      return;
-    }
+    if (leaf.kind === 'zero') return;
     const part = leaf.parts.find(({ segment }) => segment === block.segment);
     if (part !== undefined) this.#read(leaf, fd, part, block.offset, block.size, into);
     else this.#readRows(leaf, fd, block);
@@ -109,8 +125,7 @@ export class BlockWork {
     if (leaf.kind === 'zero' || leaf.rows === null) return;
     const { numbers, width } = leaf.rows;
     const end = block.offset + block.size;
-    const first = firstAtLeast(numbers, Math.floor(block.offset / width));
-    const after = firstAtLeast(numbers, Math.ceil(end / width));
+    const [first, after] = rowsWithin(leaf.rows, block);
     for (let i = first; i < after; i++) {
       const start = (numbers[i] as number) * width;
       const from = Math.max(start, block.offset);
@@ -141,7 +156,9 @@ export class BlockWork {
       const { segment, offset, size } = block;
       const area = this.#area;
       area.values.set(new Float32Array(job.current[segment], offset * 4, size));
-      area.other.set(new Float32Array(job.gradient, (this.#setup.sumOffsets[segment] + offset) * 4, size));
+      const unmoved = this.#isZero(job.gradient, block);
+      if (unmoved) area.other.fill(0, 0, size);
+      else area.other.set(new Float32Array(job.gradient, (this.#setup.sumOffsets[segment] + offset) * 4, size));
       if (segment === 'statistics') {
         area.moveAverages(job.decay, size);
       } else if (job.momentum !== null && job.velocity !== null && job.nextVelocity !== null) {
@@ -177,6 +194,21 @@ export class BlockWork {
     const bytes = size * bytesOf(dtype);
     writeSync(fd, new Uint8Array(from.buffer, from.byteOffset, bytes), 0, bytes, headerBytes + offset * bytesOf(dtype));
   }
+}
+
+/** Whether the leaf is +0 throughout the block: no example counted, or none of its rows lies there. */
+function isEmpty(leaf: LeafSource, block: OwnedBlock): boolean {
+  if (leaf.kind === 'zero') return true;
+  if (leaf.parts.some(({ segment }) => segment === block.segment)) return false;
+  if (leaf.rows === null) return true;
+  const [first, after] = rowsWithin(leaf.rows, block);
+  return first === after;
+}
+
+/** Positions of the first row that reaches into the block and of the first one behind it. */
+function rowsWithin({ numbers, width }: LeafRows, block: OwnedBlock): [number, number] {
+  const end = block.offset + block.size;
+  return [firstAtLeast(numbers, Math.floor(block.offset / width)), firstAtLeast(numbers, Math.ceil(end / width))];
 }
 
 /** Index of the first number that is at least `bound`. */

@@ -117,7 +117,7 @@ export class ParameterServer implements AsyncDisposable {
     this.#threads = threads;
     this.#shared = shared;
     this.#squares = new Float64Array(squares);
-    this.#sumBytes = sumOffsets(options.layout).bytes;
+    this.#sumBytes = sumOffsets(options.layout).bytes + this.#squares.length;
     this.#round = newRound(options.job.batch.units);
   }
 
@@ -141,7 +141,14 @@ export class ParameterServer implements AsyncDisposable {
         ? null
         : await SharedMemory.open(parent, run, layout, wire, options.onNotice ?? (() => undefined));
     const threads = BlockThreads.start(
-      { blocks, sumOffsets: sumOffsets(layout).offsets, wire, squares, rings: shared?.rings ?? null },
+      {
+        blocks,
+        sumOffsets: sumOffsets(layout).offsets,
+        marksOffset: sumOffsets(layout).bytes,
+        wire,
+        squares,
+        rings: shared?.rings ?? null,
+      },
       options.threads,
     );
     const versions = new Versions(layout, options.state, job.optimizer.name === 'momentum');
