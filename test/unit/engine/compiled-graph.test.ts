@@ -1,6 +1,9 @@
+import type * as tfjs from '@tensorflow/tfjs';
 import { describe, expect, it } from 'vitest';
 import { allocateShared } from '@showtell/shared/tensors/shared-memory.js';
 import { toBfloat16 } from '@showtell/worker/engine/tensorflow/bfloat16-pass.js';
+import { fuseBiases } from '@showtell/worker/engine/tensorflow/fuse-pass.js';
+import { fusedOps } from '@showtell/worker/engine/tensorflow/fused-ops.js';
 import { CompiledGraph } from '@showtell/worker/engine/tensorflow/compiled-graph.js';
 import { DataType, simplify, typeOf } from '@showtell/worker/engine/tensorflow/graph.js';
 import { recordGraph } from '@showtell/worker/engine/tensorflow/record.js';
@@ -115,6 +118,38 @@ describe.skipIf(!haveTensorflow)('compiled graphs (skipped where the engine is n
     expect([count(simple, 'Exp'), count(simple, 'AddV2') + count(simple, 'Add'), count(simple, 'Const')]).toEqual([
       0, 1, 1,
     ]);
+  });
+
+  it.each(['float32', 'bfloat16'] as const)('take bias and ReLU into the product, in %s', (precision) => {
+    const { tf, backend } = tensorflow();
+    const ops = fusedOps(backend);
+    const recorded = recordGraph(
+      tensorflow(),
+      { x: feed(1, 6, 6, 4), w: feed(3, 3, 4, 16), b: feed(16), m: feed(16, 8), c: feed(8) },
+      ({ x, w, b, m, c }) => {
+        const options = { stride: 1, padding: 'SAME', relu: true } as const;
+        const y = ops.convBias(x as tfjs.Tensor4D, w as tfjs.Tensor4D, b as tfjs.Tensor1D, options);
+        return { y: ops.product(tf.mean(y, [1, 2]), m as tfjs.Tensor2D, c as tfjs.Tensor1D) };
+      },
+    );
+    const plain = simplify(precision === 'bfloat16' ? toBfloat16(recorded) : recorded);
+    const fused = simplify(fuseBiases(plain));
+    const opsOf = (graph: typeof recorded) =>
+      graph.nodes.map((node) => node.op).filter((op) => /Conv|MatMul|Bias|Relu/.test(op));
+    expect(opsOf(plain)).toEqual(['Conv2D', 'BiasAdd', 'Relu', 'MatMul', 'BiasAdd']);
+    const form = precision === 'bfloat16' ? '_MklNativeFusedConv2D' : '_FusedConv2D';
+    expect(opsOf(fused)).toEqual([form, '_FusedMatMul']);
+    const values = (size: number, step: number) =>
+      Float32Array.from({ length: size }, (_, i) => ((i * step) % 23) / 23 - 0.5);
+    const inputs = { x: values(144, 37), w: values(576, 53), b: values(16, 7), m: values(128, 31), c: values(8, 11) };
+    const [wanted, got] = [plain, fused].map((graph) => {
+      const compiled = new CompiledGraph(tensorflow(), graph);
+      const { y } = compiled.run(inputs);
+      compiled.close();
+      return [...(y ?? [])];
+    });
+    const near = precision === 'bfloat16' ? 0.02 : 1e-6;
+    expect(Math.max(...(wanted ?? []).map((value, i) => Math.abs(value - (got?.[i] ?? NaN))))).toBeLessThan(near);
   });
 
   it('in bfloat16 multiply in bfloat16 and sum, store and return float32', () => {

@@ -1,5 +1,6 @@
 import type * as tfjs from '@tensorflow/tfjs';
 import {
+  allocateSegments,
   layOut,
   type ParameterLayout,
   type SegmentName,
@@ -33,6 +34,7 @@ import { toBfloat16 } from './bfloat16-pass.js';
 import { CompiledGraph, type Values } from './compiled-graph.js';
 import { distinctRows } from './distinct-rows.js';
 import { engineCall } from './engine-call.js';
+import { fuseBiases } from './fuse-pass.js';
 import { fusedOps } from './fused-ops.js';
 import { type Graph, simplify } from './graph.js';
 import { instructionSets } from './instruction-sets.js';
@@ -52,7 +54,7 @@ export class TensorflowEngine implements Engine {
   readonly #specs: readonly ParameterSpec[];
   readonly #layout: ParameterLayout;
   readonly #graphs = new Map<string, CompiledGraph>();
-  #features: { readonly graph: CompiledGraph; readonly changedAt: string } | undefined;
+  #folded: Folded | undefined;
   #parameters: { readonly segments: Segments; readonly changedAt: Readonly<Record<SegmentName, number>> } | undefined;
 
   constructor(tensorflow: Tensorflow, options: EngineOptions) {
@@ -130,7 +132,7 @@ export class TensorflowEngine implements Engine {
   }
 
   async features(images: Float32Array, n: number): Promise<Float32Array> {
-    const graph = this.#featureGraph();
+    const { graph, weights } = this.#featureGraph();
     const { featureBatch } = this.#options;
     const F = this.#F();
     const side = this.#options.model.encoder.imageSize;
@@ -140,7 +142,7 @@ export class TensorflowEngine implements Engine {
       const count = Math.min(featureBatch, n - start);
       const some = images.subarray(start * imageSize, (start + count) * imageSize);
       const padded = padTo(some, featureBatch * imageSize);
-      const result = engineCall('features', () => graph.run({ images: padded }));
+      const result = engineCall('features', () => graph.run({ ...weights, images: padded }));
       features.set((result['features'] as Float32Array).subarray(0, count * F), start * F);
     }
     return features;
@@ -255,15 +257,13 @@ export class TensorflowEngine implements Engine {
   }
 
   async memory(): Promise<EngineMemory> {
-    const graphs = this.#graphs.size + (this.#features === undefined ? 0 : 1);
-    return { tensors: this.#tensorflow.binding.getNumOfTensors(), graphs };
+    return { tensors: this.#tensorflow.binding.getNumOfTensors(), graphs: this.#graphs.size };
   }
 
   async close(): Promise<void> {
     for (const graph of this.#graphs.values()) graph.close();
     this.#graphs.clear();
-    this.#features?.graph.close();
-    this.#features = undefined;
+    this.#folded = undefined;
   }
 
   #recordStep(batch: TrainingBatch, trained: readonly string[], positions: number | undefined): Recorded {
@@ -333,35 +333,44 @@ export class TensorflowEngine implements Engine {
     if (known !== undefined) return known;
     const { graph, written } = record();
     const low = this.#options.precision === 'bfloat16' && options.float32 !== true;
-    const simple = simplify(low ? toBfloat16(graph) : graph);
+    const lowered = simplify(low ? toBfloat16(graph) : graph);
+    const simple = this.#options.device === 'cpu' ? simplify(fuseBiases(lowered)) : lowered;
     const compiled = engineCall(`compiling ${key}`, () => new CompiledGraph(this.#tensorflow, simple, { written }));
     this.#graphs.set(key, compiled);
     return compiled;
   }
 
-  #featureGraph(): CompiledGraph {
+  /**
+   * The encoder for inference, its batch norm folded in. Its weights are fed, since as constants TensorFlow's optimizers
+   * would copy them a dozen times while the graph is compiled, and a new version would need a new graph.
+   */
+  #featureGraph(): { readonly graph: CompiledGraph; readonly weights: Readonly<Record<string, Float32Array>> } {
     const { segments, changedAt } = this.#held();
     const version = `${changedAt.encoder} ${changedAt.statistics}`;
-    if (this.#features?.changedAt === version) return this.#features.graph;
-    this.#features?.graph.close();
-    this.#features = undefined;
-    const { tf } = this.#tensorflow;
+    if (this.#folded?.version !== version) {
+      const folded = foldBatchNorm(this.#encoder, (name) => tensorView(segments, this.#layout.entry(name)));
+      const layout = layOut(folded.map(({ name, shape }) => ({ name, shape, group: 'encoder' as const })));
+      const memory = this.#folded?.memory ?? allocateSegments(layout).encoder;
+      const weights: Record<string, Float32Array> = {};
+      for (const { name, values } of folded) {
+        const { offset, size } = layout.entry(name);
+        weights[name] = memory.subarray(offset, offset + size);
+        weights[name].set(values);
+      }
+      const shapes = folded.map(({ name, shape }) => ({ name, shape }));
+      this.#folded = { version, memory, weights, shapes };
+    }
+    const { weights, shapes } = this.#folded;
     const S = this.#options.model.encoder.imageSize;
-    const folded = foldBatchNorm(this.#encoder, (name) => tensorView(segments, this.#layout.entry(name)));
-    const recorded = recordGraph(
-      this.#tensorflow,
-      { images: feed(this.#options.featureBatch, S, S, 3) },
-      ({ images }) => {
-        const parameters = Object.fromEntries(
-          folded.map(({ name, shape, values }) => [name, tf.tensor(values, [...shape])]),
-        );
-        return { features: encodeFolded(this.#ops, this.#encoder, parameters, images as tfjs.Tensor4D) };
-      },
-    );
-    const simple = simplify(this.#options.precision === 'bfloat16' ? toBfloat16(recorded) : recorded);
-    const graph = engineCall('compiling features', () => new CompiledGraph(this.#tensorflow, simple));
-    this.#features = { graph, changedAt: version };
-    return graph;
+    const graph = this.#graph('features', () => {
+      const feeds = Object.fromEntries(shapes.map(({ name, shape }) => [name, feed(...shape)]));
+      const images = feed(this.#options.featureBatch, S, S, 3);
+      const recorded = recordGraph(this.#tensorflow, { ...feeds, images }, (inputs) => ({
+        features: encodeFolded(this.#ops, this.#encoder, inputs, inputs.images as tfjs.Tensor4D),
+      }));
+      return { graph: recorded, written: [] };
+    });
+    return { graph, weights };
   }
 
   #held(): { readonly segments: Segments; readonly changedAt: Readonly<Record<SegmentName, number>> } {
@@ -409,6 +418,15 @@ export class TensorflowEngine implements Engine {
 interface Recorded {
   readonly graph: Graph;
   readonly written: readonly string[];
+}
+
+/** The encoder's parameters with batch norm folded in. */
+interface Folded {
+  /** When the segments they come from last changed. */
+  readonly version: string;
+  readonly memory: Float32Array;
+  readonly weights: Readonly<Record<string, Float32Array>>;
+  readonly shapes: readonly { readonly name: string; readonly shape: readonly number[] }[];
 }
 
 interface Given {

@@ -54,6 +54,10 @@ function encodeAttribute(attribute: AttributeValue): Chunks {
       return varintField(6, attribute.value);
     case 'shape':
       return bytesField(7, encodeShape(attribute.value));
+    case 'strings':
+      return bytesField(1, message(...attribute.value.map((value) => stringField(2, value))));
+    case 'types':
+      return bytesField(1, message(...attribute.value.map((value) => varintField(6, value))));
     case 'ints':
       return bytesField(1, message(...attribute.value.map((value) => varintField(3, value))));
   }
