@@ -31,10 +31,12 @@ const minutes = 60_000;
 const short = { 'phases.decoderOnly.steps': 8, 'phases.joint.steps': 0, 'checkpoints.everySteps': 2 };
 /** A finished run that the cases look at, copy and damage. */
 const trained = cluster.at('trained');
+const otherData = cluster.at('other-data');
 let reference: ReturnType<typeof bitsOf>;
 
 beforeAll(async () => {
   await cluster.drawData();
+  await cluster.drawData(11, otherData);
   await cluster.trained(trained, { workers: 1, set: short });
   reference = bitsOf(trained);
 }, 20 * minutes);
@@ -189,9 +191,8 @@ describe('a run folder', () => {
   it('of another job, of other data, with fewer steps; there already; not there', async () => {
     const other = await cluster.train(trained, { workers: 1, set: { ...short, seed: 2 } }).ended;
     refused(other, 78, /is of another job:\n {2}seed: 1 → 2/);
-    const data = await cluster.drawData(11, cluster.at('other-data'));
     refused(
-      await cluster.train(trained, { workers: 1, data, set: short }).ended,
+      await cluster.train(trained, { workers: 1, data: otherData, set: short }).ended,
       78,
       /not those that the run .* began with/,
     );
@@ -239,9 +240,9 @@ describe('a run folder', () => {
       const otherJob = await asks({ seed: 9 });
       expect(otherJob).toMatchObject({ code: 78 });
       expect(otherJob.stderr).toMatch(/worker\/other-job.* has another job than this run/);
-      const otherData = await asks({ data: { directory: cluster.at('other-data') } });
-      expect(otherData).toMatchObject({ code: 78 });
-      expect(otherData.stderr).toMatch(/worker\/other-data.* reads other data/);
+      const withOtherData = await asks({ data: { directory: otherData } });
+      expect(withOtherData).toMatchObject({ code: 78 });
+      expect(withOtherData.stderr).toMatch(/worker\/other-data.* reads other data/);
       expect(command.isOver).toBe(false);
 
       const folder = new RunFolder(run);
