@@ -11,6 +11,7 @@ const numeric: Readonly<Record<string, string>> = {
   'data.maxCorruptRecords': '1',
   'model.encoder.depthMultiplier': '0.5',
   'model.encoder.imageSize': '107',
+  'model.encoder.initStddev': '0.1',
   'model.encoder.batchNormDecay': '0.9',
   'model.encoder.batchNormEpsilon': '0.01',
   'model.decoder.embedding': '64',

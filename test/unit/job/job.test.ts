@@ -86,7 +86,7 @@ describe('the job file', () => {
     expect(Object.keys(presets)).toEqual(['im2txt', 'demo']);
     expect(parseJob({ preset: 'im2txt', ...weights }).phases.joint.steps).toBe(2_000_000);
     const demo = parseJob({ preset: 'demo', batch: { units: 4 } });
-    expect(demo.batch).toEqual({ examples: 32, units: 4, captionLengths: [16, 32] });
+    expect(demo.batch).toEqual({ examples: 64, units: 4, captionLengths: [16, 32] });
     expect(demo.model.encoder.imageSize).toBe(80);
   });
 });
