@@ -6,7 +6,10 @@ const cluster = LocalCluster.open();
 
 it('an external NATS that stays away ends the run after a minute, with a checkpoint, and is named', async () => {
   await cluster.drawData();
-  const job = cluster.writeJob('job', { ...tinyJob, phases: { ...tinyJob.phases, joint: { steps: 0 } } });
+  const job = cluster.writeJob('job', {
+    ...tinyJob,
+    phases: { ...tinyJob.phases, decoderOnly: { steps: 5000 }, joint: { steps: 0 } },
+  });
   const run = cluster.at('run');
   const nats = await startTestNats();
   const coordinator = cluster.start([
