@@ -3,6 +3,7 @@ import {
   DeliverPolicy,
   DiscardPolicy,
   ErrorCode,
+  Events,
   nanos,
   NatsError,
   RetentionPolicy,
@@ -158,12 +159,19 @@ export class UnitQueuePublisher {
 /** A worker's end: pulls one unit at a time from a lane. */
 export class UnitQueue {
   private readonly client: JetStreamClient;
+  /** Connections lost so far: a lease of an older one is settled with nobody. */
+  private losses = 0;
 
   constructor(
     connection: NatsConnection,
     readonly stream: string,
   ) {
     this.client = connection.jetstream();
+    void this.countLosses(connection);
+  }
+
+  private async countLosses(connection: NatsConnection): Promise<void> {
+    for await (const { type } of connection.status()) if (type === Events.Disconnect) this.losses++;
   }
 
   /**
@@ -186,12 +194,18 @@ export class UnitQueue {
       message.term('no unit id');
       return null;
     }
+    // A broker that came back without its memory numbers its messages anew: what is said of an old one would settle
+    // another unit's. A broker that kept its memory offers the unit again, and its result is a duplicate.
+    const { losses } = this;
+    const ifCurrent = (settle: () => void) => (): void => {
+      if (losses === this.losses) settle();
+    };
     return {
       unit: { ...unit, id: unit.id },
       lane,
-      extend: () => message.working(),
-      acknowledge: () => message.ack(),
-      giveBack: () => message.nak(),
+      extend: ifCurrent(() => message.working()),
+      acknowledge: ifCurrent(() => message.ack()),
+      giveBack: ifCurrent(() => message.nak()),
     };
   }
 
