@@ -62,7 +62,7 @@ function describe(status: RunStatus): string {
       ),
     );
   }
-  if (status.state !== 'not running' && workers.length === 0) lines.push(row('workers', colors.yellow('none')));
+  if (['training', 'paused'].includes(status.state) && workers.length === 0) lines.push(row('workers', colors.yellow('none')));
   return lines.join('');
 }
 
