@@ -21,6 +21,6 @@ it.each([true, false])('shows the evaluation before the first step, on a termina
   presenter.show({ type: 'evaluation', step: 0, phase: 'decoder-only', scores, seconds: 1, images: null });
   presenter[Symbol.dispose]();
   vi.restoreAllMocks();
-  expect(text).toContain('0/1500');
+  expect(text).toContain('0/1900');
   expect(text).toContain('148');
 });

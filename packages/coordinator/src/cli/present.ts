@@ -20,7 +20,11 @@ export function jsonPresenter(): Presenter {
         case 'step': {
           const { type, step, totalSteps, phase, learningRate, seconds, result } = event;
           const { loss, examples, gradientNorm } = result;
-          print({ type, step, totalSteps, phase, loss, examples, gradientNorm, learningRate, seconds });
+          const { sum, update, publish } = result.seconds;
+          // Units compute side by side: the slowest is what the step waits for.
+          const compute = Math.max(...result.accepted.map((unit) => unit.computeSeconds));
+          const parts = { compute, sum, update, publish };
+          print({ type, step, totalSteps, phase, loss, examples, gradientNorm, learningRate, seconds, parts });
           return;
         }
         case 'evaluation':
