@@ -62,7 +62,8 @@ function describe(status: RunStatus): string {
       ),
     );
   }
-  if (['training', 'paused'].includes(status.state) && workers.length === 0) lines.push(row('workers', colors.yellow('none')));
+  if (['training', 'paused'].includes(status.state) && workers.length === 0)
+    lines.push(row('workers', colors.yellow('none')));
   return lines.join('');
 }
 
