@@ -79,13 +79,16 @@ export class Dispatcher {
   async advance(step: number, end: number): Promise<void> {
     this.current = step;
     const until = Math.min(step + this.options.lookAhead + 1, end);
+    const offers: Promise<void>[] = [];
     for (; this.horizon < until; this.horizon++) {
       const lane: Lane = this.horizon === step ? 'now' : 'ahead';
       for (const { index, records, seed } of this.options.plan.units(this.horizon)) {
         const id = this.identify(this.horizon, index, false);
-        await this.offer(lane, { id, work: { $case: 'training', value: { records: [...records], seed } } });
+        // Sent in this order; the broker's answers are awaited together.
+        offers.push(this.offer(lane, { id, work: { $case: 'training', value: { records: [...records], seed } } }));
       }
     }
+    await Promise.all(offers);
     if (step < this.suspectBefore) this.options.onSuspectStep(step);
   }
 

@@ -225,11 +225,14 @@ export async function* run(parts: RunParts, from: RunState): AsyncGenerator<RunE
     const next: RunState = { ...state, step: step + 1 };
     // Until a decision has been taken, nobody may train on the version it is about.
     const nextPhase = isDecisionStep(job, next) ? null : state.phase;
-    const taken = dispatcher
-      .advance(step, end)
-      .then(() => server.step({ step, phase: state.phase, learningRate: rate, nextPhase }));
-    const result = await unlessInterrupted(taken, control, lastStepMs);
-    if (result === null) return yield* stop();
+    // The step's own units were offered while the one before was taken, so their results may come before these offers.
+    const taken = Promise.all([
+      server.step({ step, phase: state.phase, learningRate: rate, nextPhase }),
+      dispatcher.advance(step, end),
+    ]);
+    const done = await unlessInterrupted(taken, control, lastStepMs);
+    if (done === null) return yield* stop();
+    const [result] = done;
     const seconds = (performance.now() - began) / 1000;
     // Two coordinators may overlap for a moment; the account is the newer one's.
     parts.assertCurrent();

@@ -284,7 +284,7 @@ export class ParameterServer implements AsyncDisposable {
     const start = performance.now();
     const draft = this.#versions.draft(segments);
     const { parameters: current, velocity } = this.#versions.memories;
-    await this.#stampRings(segments, draft.ring, null);
+    this.#stampRings(segments, draft.ring, null);
     await this.#run({
       kind: 'update',
       segments,
@@ -303,7 +303,7 @@ export class ParameterServer implements AsyncDisposable {
     this.#versions.advance(draft, segments, nextPhase);
     this.#freeSums.push(gradient);
     this.#round = newRound(job.batch.units);
-    await this.#stampRings(segments, draft.ring, this.#versions.step);
+    this.#stampRings(segments, draft.ring, this.#versions.step);
     this.#announce();
     return { update: (updated - start) / 1000, publish: (performance.now() - updated) / 1000 };
   }
@@ -429,20 +429,20 @@ export class ParameterServer implements AsyncDisposable {
   async #writeToRings(): Promise<void> {
     if (this.#shared === null) return;
     const ring = Object.fromEntries(segmentNames.map((name) => [name, this.#versions.segment(name).ring]));
-    await this.#stampRings(segmentNames, ring, null);
+    this.#stampRings(segmentNames, ring, null);
     await this.#run({ kind: 'publish', segments: segmentNames, parameters: this.#versions.memories.parameters, ring });
-    await this.#stampRings(segmentNames, ring, this.#versions.step);
+    this.#stampRings(segmentNames, ring, this.#versions.step);
   }
 
-  async #stampRings(
+  #stampRings(
     segments: readonly SegmentName[],
     ring: Readonly<Partial<Record<SegmentName, number>>>,
     changedAtStep: number | null,
-  ): Promise<void> {
+  ): void {
     const { generation } = this.#options;
     const { lineage } = this.#versions;
     const stamp = changedAtStep === null ? null : { generation, lineage, changedAtStep };
-    for (const segment of segments) await this.#shared?.stamp(segment, ring[segment] ?? 0, stamp);
+    for (const segment of segments) this.#shared?.stamp(segment, ring[segment] ?? 0, stamp);
   }
 
   async #run(job: BlockJob): Promise<void> {

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { existsSync, lstatSync, readdirSync, readFileSync, rmSync, statfsSync, statSync } from 'node:fs';
+import { existsSync, lstatSync, readdirSync, readFileSync, rmSync, statfsSync, statSync, writeSync } from 'node:fs';
 import { mkdir, open, readdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { bytesOf, dtypeOf, type WireDtype } from '@showtell/shared/tensors/gradient-body.js';
@@ -80,8 +80,9 @@ export class SharedMemory {
   }
 
   /** Says which version a ring's file holds; null before it is written anew. */
-  async stamp(segment: SegmentName, ring: number, stamp: VersionStamp | null): Promise<void> {
-    await this.#handles.get(this.rings[segment][ring] ?? '')?.write(encodeStamp(stamp), 0, 32, 0);
+  stamp(segment: SegmentName, ring: number, stamp: VersionStamp | null): void {
+    const handle = this.#handles.get(this.rings[segment][ring] ?? '');
+    if (handle !== undefined) writeSync(handle.fd, encodeStamp(stamp), 0, 32, 0);
   }
 
   /** @returns the file of a slot that a worker named; null when it is none of this folder's or not of this size */

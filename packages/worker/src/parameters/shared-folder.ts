@@ -1,3 +1,4 @@
+import { readSync, writeSync } from 'node:fs';
 import { type FileHandle, open, readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { fromBfloat16, toBfloat16 } from '@showtell/shared/tensors/bfloat16.js';
@@ -6,6 +7,8 @@ import { headerBytes, holdsStamp, type VersionStamp } from '@showtell/shared/ten
 
 /** Bytes that pass from or to a file in one call, off the main thread. */
 const pieceBytes = 8 * 1_048_576;
+/** So few bytes are copied at once in this thread: the way through another costs more than the copy, tens of microseconds. */
+const smallBytes = 262_144;
 
 /**
  * The coordinator's folder in shared memory as a worker on its host uses it: it reads version files there and writes
@@ -52,30 +55,24 @@ export class SharedFolder {
       this.#versionFiles.set(file, handle);
     }
     const header = new Uint8Array(32);
-    const current = async (): Promise<boolean> => {
-      await handle.read(header, 0, header.length, offset - headerBytes);
+    const isCurrent = (): boolean => {
+      readSync(handle.fd, header, 0, header.length, offset - headerBytes);
       return holdsStamp(header, stamp);
     };
-    if (!(await current())) return false;
+    if (!isCurrent()) return false;
     const size = bytesOf(dtype);
     const most = pieceBytes / 4;
     const narrow = new Uint16Array(dtype === 'bfloat16' ? Math.min(most, into.length) : 0);
     for (let element = 0; element < into.length; element += most) {
       const n = Math.min(most, into.length - element);
       if (dtype === 'float32') {
-        await transfer(n * 4, (done, left) =>
-          handle
-            .read(bytes(into, element * 4 + done, left), 0, left, offset + element * 4 + done)
-            .then((r) => r.bytesRead),
-        );
+        await readAll(handle, bytes(into, element * 4, n * 4), offset + element * 4);
       } else {
-        await transfer(n * 2, (done, left) =>
-          handle.read(bytes(narrow, done, left), 0, left, offset + element * size + done).then((r) => r.bytesRead),
-        );
+        await readAll(handle, bytes(narrow, 0, n * 2), offset + element * size);
         fromBfloat16(narrow.subarray(0, n), into.subarray(element, element + n));
       }
     }
-    return current();
+    return isCurrent();
   }
 
   /**
@@ -110,9 +107,7 @@ export class SharedFolder {
       const piece = values.subarray(element, element + most);
       if (dtype === 'bfloat16') toBfloat16(piece, narrow);
       const source = dtype === 'float32' ? piece : narrow;
-      await transfer(piece.length * size, (done, left) =>
-        handle.write(bytes(source, done, left), 0, left, position + element * size + done).then((w) => w.bytesWritten),
-      );
+      await writeAll(handle, bytes(source, 0, piece.length * size), position + element * size);
     }
   }
 
@@ -137,8 +132,24 @@ function bytes(values: Float32Array | Uint16Array, start: number, length: number
   return new Uint8Array(values.buffer, values.byteOffset + start, length);
 }
 
+async function readAll(handle: FileHandle, into: Uint8Array, position: number): Promise<void> {
+  await moveAll(into.length, (done, left) =>
+    into.length <= smallBytes
+      ? readSync(handle.fd, into, done, left, position + done)
+      : handle.read(into, done, left, position + done).then(({ bytesRead }) => bytesRead),
+  );
+}
+
+async function writeAll(handle: FileHandle, from: Uint8Array, position: number): Promise<void> {
+  await moveAll(from.length, (done, left) =>
+    from.length <= smallBytes
+      ? writeSync(handle.fd, from, done, left, position + done)
+      : handle.write(from, done, left, position + done).then(({ bytesWritten }) => bytesWritten),
+  );
+}
+
 /** A call may move fewer bytes than asked. */
-async function transfer(total: number, move: (done: number, left: number) => Promise<number>): Promise<void> {
+async function moveAll(total: number, move: (done: number, left: number) => number | Promise<number>): Promise<void> {
   for (let done = 0; done < total;) {
     const moved = await move(done, total - done);
     if (moved === 0) throw new Error('a file in shared memory is shorter than it should be');
