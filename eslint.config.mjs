@@ -53,6 +53,14 @@ export default tseslint.config(
       '@typescript-eslint/require-await': 'off',
       '@typescript-eslint/no-unused-vars': ['error', { ignoreUsingDeclarations: true }],
       'no-console': 'error',
+      'no-restricted-imports': [
+        'error',
+        {
+          name: 'picocolors',
+          importNames: ['default'],
+          message: 'Its own colours follow the environment (CI), not the stream: take cli/colors.ts.',
+        },
+      ],
     },
   },
   {

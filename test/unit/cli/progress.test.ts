@@ -2,7 +2,7 @@ import { createProgress, type ProgressRecord } from '@showtell/coordinator/cli/p
 import { plainLine, progressLines } from '@showtell/coordinator/cli/progress-lines.js';
 import { duration } from '@showtell/coordinator/duration.js';
 import fc from 'fast-check';
-import pc from 'picocolors';
+import { createColors } from 'picocolors';
 import { describe, expect, it } from 'vitest';
 
 const record: ProgressRecord = {
@@ -125,7 +125,7 @@ describe('progress on a terminal', () => {
       eta: maybe(fc.double({ min: 0, max: 1e7, noNaN: true })),
       doing: fc.option(fc.constant('evaluating')),
     });
-    const style = { colors: pc.createColors(false), unicode: true };
+    const style = { colors: createColors(false), unicode: true };
     fc.assert(
       fc.property(
         anyRecord,

@@ -1,3 +1,4 @@
+import { createColors } from 'picocolors';
 import { describe, expect, it } from 'vitest';
 import { isAtLeast } from '@showtell/coordinator/local/nats-binary.js';
 import { checkInstructions, checkMemory, checkNode } from '@showtell/coordinator/local/machine-checks.js';
@@ -45,11 +46,12 @@ it.each([
 });
 
 it('shows a remedy under each line that is not ok, and counts what is to be mended', () => {
-  const text = table([
+  const checks = [
     { name: 'Node', state: 'ok', found: '20.19.0', remedy: 'not shown' },
     { name: 'engine', state: 'fail', found: 'not set up', remedy: 'npx showtell engine setup' },
     { name: 'memory', state: 'warn', found: '4 GB', remedy: 'small' },
-  ]);
+  ] as const;
+  const text = table(checks, createColors(false));
   expect(text.split('\n')).toEqual([
     'ok    Node    20.19.0',
     'FAIL  engine  not set up',

@@ -1,5 +1,5 @@
-import type { createColors } from 'picocolors';
 import { duration } from '../duration.js';
+import type { Colors } from './colors.js';
 
 /** What a run tells of itself after a step. `null` for what is not known yet. */
 export interface ProgressRecord {
@@ -22,8 +22,6 @@ export interface ProgressRecord {
   /** What the run is doing just now besides stepping, such as "evaluating"; `null` or absent for nothing. */
   readonly doing?: string | null;
 }
-
-type Colors = ReturnType<typeof createColors>;
 
 /** How lines are drawn; `unicode` false for terminals that have no block characters. */
 export interface LineStyle {

@@ -1,5 +1,5 @@
 import type { WriteStream } from 'node:tty';
-import pc from 'picocolors';
+import { colorsFor } from './colors.js';
 import { plainLine, progressLines, type DrawnLine, type ProgressRecord } from './progress-lines.js';
 
 export type { ProgressRecord } from './progress-lines.js';
@@ -63,7 +63,7 @@ function plainProgress(stream: Stream, { interval = 10, now = Date.now }: Progre
 }
 
 function liveProgress(stream: Stream, env: Readonly<Record<string, string | undefined>>): Progress {
-  const colors = pc.createColors(wantsColors(env));
+  const colors = colorsFor(stream, env);
   const unicode = env['TERM'] !== 'linux';
   const losses = new LossCurve();
   let latest: ProgressRecord | null = null;
@@ -124,11 +124,6 @@ function liveProgress(stream: Stream, env: Readonly<Record<string, string | unde
     done: end,
     [Symbol.dispose]: end,
   };
-}
-
-/** `NO_COLOR` set to anything turns colours off, as its convention says; `FORCE_COLOR=0` too. */
-function wantsColors(env: Readonly<Record<string, string | undefined>>): boolean {
-  return (env['NO_COLOR'] ?? '') === '' && env['FORCE_COLOR'] !== '0';
 }
 
 /** Mean losses of equal stretches of steps, so that the little curve shows the trend and not the noise of single steps. */

@@ -1,9 +1,9 @@
-import pc from 'picocolors';
 import { ShowtellError } from '@showtell/shared/errors.js';
+import { colorsFor } from './colors.js';
 
 /** Tells a person on standard error what went wrong, where, and what to do. @returns the process's exit code */
 export function reportFailure(error: unknown): number {
-  const colors = pc.createColors(process.stderr.isTTY && process.env['NO_COLOR'] === undefined);
+  const colors = colorsFor(process.stderr);
   if (error instanceof ShowtellError) {
     process.stderr.write(`${colors.red('error')} ${error.message}\n  ${colors.cyan('→')} ${error.remedy}\n`);
     if (process.env['SHOWTELL_LOG'] === 'debug' && error.cause !== undefined)

@@ -1,4 +1,4 @@
-import pc from 'picocolors';
+import { createColors } from 'picocolors';
 import { duration } from '../duration.js';
 import { thousands } from './report-chart.js';
 import { milestones, type ReportData } from './report-data.js';
@@ -20,14 +20,14 @@ const outcomes = {
   'rolled-back': 'rolled back to the end of decoder-only',
 } as const;
 
-type Colors = ReturnType<typeof pc.createColors>;
+type Colors = ReturnType<typeof createColors>;
 
 /**
  * A run's outcome for the terminal: scores after each phase, the held-out pictures' captions, how to go on. A wrong
  * colour is struck through in red, or marked `✗` where there is no colour. Ends in a line break.
  */
 export function renderSummary(data: ReportData, { color, width, page }: SummaryOptions): string {
-  const colors = pc.createColors(color);
+  const colors = createColors(color);
   const state = (data.outcome === 'complete' ? colors.green : colors.red)(outcomes[data.outcome]);
   const lines = [`${colors.bold(data.run)}: ${state}, ${thousands(data.steps)} steps in ${duration(data.seconds)}`];
   if (data.reason !== null) lines.push(...wrap(words(data.reason), width, { text: '', length: 0 }));

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
-import pc from 'picocolors';
 import { ShowtellError } from '@showtell/shared/errors.js';
 import { checkMachine, type Check, type EngineKnown } from '../../local/machine-checks.js';
+import { colorsFor, type Colors } from '../colors.js';
 import { setUpEngine, type EngineName } from '../set-up.js';
 
 /** `showtell doctor`: what this machine has, and what to do for each red line. */
@@ -17,7 +17,9 @@ export function register(program: Command): void {
     .action(async (options: { readonly json?: true }) => {
       const checks = await checkMachine(engineKnown);
       const ok = checks.every((check) => check.state !== 'fail');
-      process.stdout.write(options.json === true ? `${JSON.stringify({ ok, checks })}\n` : table(checks));
+      process.stdout.write(
+        options.json === true ? `${JSON.stringify({ ok, checks })}\n` : table(checks, colorsFor(process.stdout)),
+      );
       process.exitCode = ok ? 0 : 1;
     });
 }
@@ -31,10 +33,10 @@ async function engineKnown(engine: EngineName): Promise<EngineKnown> {
   }
 }
 
-/** One line a check, its remedy under it; colours on a terminal only. */
-export function table(checks: readonly Check[]): string {
+/** One line a check, its remedy under it. */
+export function table(checks: readonly Check[], colors: Colors): string {
   const width = Math.max(...checks.map((check) => check.name.length));
-  const marks = { ok: pc.green('ok  '), warn: pc.yellow('warn'), fail: pc.red('FAIL') };
+  const marks = { ok: colors.green('ok  '), warn: colors.yellow('warn'), fail: colors.red('FAIL') };
   const lines = checks.flatMap((check) => [
     `${marks[check.state]}  ${check.name.padEnd(width)}  ${check.found}`,
     ...(check.remedy === undefined || check.state === 'ok' ? [] : [`      ${' '.repeat(width)}  → ${check.remedy}`]),

@@ -1,10 +1,10 @@
 import type { Command } from 'commander';
-import pc from 'picocolors';
 import { CommandRequest_Kind } from '@showtell/shared/generated/showtell/v1/control.js';
 import { sendCommand } from '../../commands.js';
 import { statusOfStopped } from '../../stopped-status.js';
 import { RunFolder } from '../../run-folder.js';
 import type { RunStatus } from '../../status.js';
+import { colorsFor } from '../colors.js';
 
 export function register(program: Command): void {
   program
@@ -34,7 +34,7 @@ Examples:
 }
 
 function describe(status: RunStatus): string {
-  const colors = pc.createColors(process.stdout.isTTY && process.env['NO_COLOR'] === undefined);
+  const colors = colorsFor(process.stdout);
   const row = (name: string, value: string): string => `${colors.dim(name.padEnd(14))}${value}\n`;
   const { evaluation, workers } = status;
   const scores = evaluation?.scores.captions;
