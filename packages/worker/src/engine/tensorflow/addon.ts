@@ -47,6 +47,9 @@ let loaded: ReturnType<typeof openAddon> | undefined;
  */
 export function setEngineEnvironment(options: TensorflowOptions): void {
   process.env['TF_CPP_MIN_LOG_LEVEL'] ??= '2';
+  // TensorFlow turns oneDNN's kernels on by itself only where the processor has AVX512-VNNI; they are the faster ones
+  // with AVX2 too, by up to a half.
+  process.env['TF_ENABLE_ONEDNN_OPTS'] ??= '1';
   Object.assign(process.env, engineEnvironment(options));
 }
 
