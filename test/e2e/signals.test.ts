@@ -1,3 +1,5 @@
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { beforeAll, expect, it } from 'vitest';
 import { LocalCluster, logOf, logsOf, pidOf, show, survivors, untilGone } from '../support/local-run.js';
@@ -48,6 +50,7 @@ it(
     // It was told that the run stops, and so it stops too.
     expect(await byHand.ended).toMatchObject({ code: 0 });
     await untilGone(run);
+    expect(readdirSync(join(run, 'processes'))).toEqual([]);
 
     const plain = cluster.start(['train', '--run', run, '--resume', '--workers', '1']);
     const log = logOf(run, 'coordinator').length;

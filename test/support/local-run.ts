@@ -265,6 +265,7 @@ export class LocalCluster {
     const ended = await command.ended;
     expect(ended, logsOf(run)).toMatchObject({ code: 0 });
     expect(survivors(run)).toEqual([]);
+    expect(readdirSync(join(run, 'processes'))).toEqual([]);
     return command;
   }
 

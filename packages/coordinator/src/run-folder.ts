@@ -1,9 +1,10 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
 import { ShowtellError } from '@showtell/shared/errors.js';
 import type { Job } from '@showtell/shared/job/job.js';
 import { numericDifferences } from '@showtell/shared/job/digest.js';
+import { announcedProcess, announceProcess, type ProcessFile } from '@showtell/shared/service/process-file.js';
 import { isSameProcess, ownIdentity, type ProcessIdentity } from '@showtell/shared/service/process-identity.js';
 
 /** What a run is, fixed when it begins: `run.json`. */
@@ -20,7 +21,7 @@ export interface RunIdentity {
 }
 
 /** How others reach the coordinator: `processes/coordinator.json`, there as long as it runs. */
-export interface CoordinatorProcess extends ProcessIdentity {
+export interface CoordinatorProcess extends ProcessFile {
   readonly role: 'coordinator';
   readonly generation: number;
   /** host:port of the gRPC service. */
@@ -104,21 +105,13 @@ export class RunFolder {
 
   /** The coordinator at work on this host, if there is one. */
   liveCoordinator(): CoordinatorProcess | undefined {
-    const found = readJson(this.at('processes', 'coordinator.json')) as CoordinatorProcess | undefined;
-    return found !== undefined && found.host === hostname() && isSameProcess(found) ? found : undefined;
+    const found = announcedProcess(this.path, 'coordinator') as CoordinatorProcess | undefined;
+    return found?.host === hostname() ? found : undefined;
   }
 
   /** Announces this process as the coordinator, until the result is disposed of. */
-  announceCoordinator(facts: Omit<CoordinatorProcess, 'role' | keyof ProcessIdentity>): Disposable {
-    const file = this.at('processes', 'coordinator.json');
-    writeWhole(file, { role: 'coordinator', ...ownIdentity(), ...facts } satisfies CoordinatorProcess);
-    return {
-      [Symbol.dispose]: () => {
-        // A newer coordinator may have put its own announcement there.
-        const now = readJson(file) as CoordinatorProcess | undefined;
-        if (now?.generation === facts.generation) rmSync(file, { force: true });
-      },
-    };
+  announceCoordinator(facts: Omit<CoordinatorProcess, keyof ProcessFile>): Disposable {
+    return announceProcess(this.path, 'coordinator', { role: 'coordinator', ...facts });
   }
 
   /**

@@ -1,27 +1,20 @@
-import { existsSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { ShowtellError } from '@showtell/shared/errors.js';
+import { announcedProcess } from '@showtell/shared/service/process-file.js';
 import type { WorkerOptions } from './options.js';
 
 const retryMs = 250;
 
-/** Addresses of the coordinator, newest knowledge first asked: null while none is known. */
+/** Address of the coordinator; null while none is known that may be at work. */
 export function coordinatorAddress(run: WorkerOptions['run']): string | null {
   if (!('folder' in run)) return run.coordinator;
-  const file = join(run.folder, 'processes', 'coordinator.json');
-  if (!existsSync(file)) return null;
-  try {
-    return (JSON.parse(readFileSync(file, 'utf8')) as { grpc?: string }).grpc ?? null;
-  } catch {
-    // Caught while it was being replaced.
-    return null;
-  }
+  const found = announcedProcess(run.folder, 'coordinator') as { readonly grpc?: string } | undefined;
+  return found?.grpc ?? null;
 }
 
 /**
- * Tries to join until it works. A coordinator that was killed leaves its address behind, so an address alone means
- * nothing.
+ * Tries to join until it works. A coordinator that was killed leaves its address behind, on another host unnoticed, so
+ * an address alone means nothing.
  *
  * @param join throws a ShowtellError when trying again would be of no use
  * @param stopped asked between tries

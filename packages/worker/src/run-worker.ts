@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { parametersOf } from '@showtell/shared/model/parameters.js';
 import { serveHttp } from '@showtell/shared/service/http.js';
 import { openLog } from '@showtell/shared/service/log.js';
+import { announceProcess } from '@showtell/shared/service/process-file.js';
 import { layOut } from '@showtell/shared/tensors/layout.js';
 import { version } from '@showtell/shared/version.js';
 import { chooseEngine, prepareEngine } from './engine/choose-engine.js';
@@ -15,7 +16,6 @@ import { watchLife } from './life.js';
 import { Membership } from './membership.js';
 import { openWorkerMetrics } from './metrics.js';
 import type { WorkerOptions } from './options.js';
-import { announceWorker, workerFileName } from './process-file.js';
 import { readRunFacts } from './run-facts.js';
 import { Worker, type WorkerState } from './worker.js';
 
@@ -29,7 +29,7 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
   const folder = 'folder' in options.run ? options.run.folder : null;
   using log = openLog({
     fields: { role: 'worker', worker: options.id },
-    ...(folder === null ? {} : { file: join(folder, 'logs', `${workerFileName(options.id)}.log`) }),
+    ...(folder === null ? {} : { file: join(folder, 'logs', `${fileName(options.id)}.log`) }),
   });
   const { job, vocabulary } = facts;
   const choice = chooseEngine(job);
@@ -46,7 +46,8 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
     what: "the worker's metrics",
     setting: '--metrics-port',
   });
-  using announced = folder === null ? null : announceWorker(folder, options.id, http.url);
+  const announcement = { role: 'worker', id: options.id, http: http.url } as const;
+  using announced = folder === null ? null : announceProcess(folder, fileName(options.id), announcement);
   using life = watchLife(options.parent, {
     drain: (reason) => {
       log.info('draining', { reason });
@@ -97,6 +98,12 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
     if (departure !== 'lost') break;
     metrics.series.reconnects.inc({ to: 'parameter-server' });
   }
+}
+
+/** `worker-NAME`, however the worker is called. */
+function fileName(id: string): string {
+  const safe = id.replace(/[^A-Za-z0-9._-]/g, '_');
+  return safe.startsWith('worker') ? safe : `worker-${safe}`;
 }
 
 function describe({ engine, version: library, device, instructions, threads, precision }: EngineFingerprint): string {

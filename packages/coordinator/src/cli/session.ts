@@ -7,11 +7,11 @@ import { ShowtellError } from '@showtell/shared/errors.js';
 import { jobDigest } from '@showtell/shared/job/digest.js';
 import type { Job } from '@showtell/shared/job/job.js';
 import { openLog, type Logger } from '@showtell/shared/service/log.js';
+import { announceChild, forgetEndedProcesses } from '@showtell/shared/service/process-file.js';
 import { lineProgress } from '@showtell/shared/set-up/progress.js';
 import { version } from '@showtell/shared/version.js';
 import type { Control } from '../control.js';
 import { coordinate } from '../coordinator.js';
-import { writeProcessFile } from '../local/process-file.js';
 import { NatsProcess } from '../local/nats-process.js';
 import { WorkerProcesses } from '../local/worker-processes.js';
 import { RunFolder, type RunIdentity } from '../run-folder.js';
@@ -51,6 +51,9 @@ export async function* trainSession(options: SessionOptions, control: Control): 
   const folder = new RunFolder(options.run);
   openFolder(folder, options, dataset);
   const generation = folder.claimGeneration();
+  // Now what an earlier coordinator left that was killed; at the end what our own children leave that are.
+  forgetEndedProcesses(folder.path);
+  using _processes = { [Symbol.dispose]: () => forgetEndedProcesses(folder.path) };
   using log = openLog({
     fields: { run: folder.identity().run, role: 'coordinator' },
     file: folder.at('logs', 'coordinator.log'),
@@ -120,7 +123,7 @@ async function startNats(folder: RunFolder, binary: string, log: Logger): Promis
     storeDirectory: folder.at('nats'),
     logFile: folder.at('logs', 'nats.log'),
     onStart: (pid, restarts) => {
-      writeProcessFile(folder, 'nats', { pid, role: 'nats' });
+      announceChild(folder.path, 'nats', pid, { role: 'nats' });
       if (restarts > 0) log.warn('nats-server had ended and was started again', { pid, restarts });
     },
   });

@@ -23,12 +23,12 @@ function startTicks(pid: number): number | null {
 }
 
 export function ownIdentity(): ProcessIdentity {
-  return {
-    pid: process.pid,
-    host: hostname(),
-    startTicks: startTicks(process.pid),
-    startedAt: new Date(Date.now() - process.uptime() * 1000).toISOString(),
-  };
+  return { ...identityOf(process.pid), startedAt: new Date(Date.now() - process.uptime() * 1000).toISOString() };
+}
+
+/** Of a child that has just been started. */
+export function identityOf(pid: number): ProcessIdentity {
+  return { pid, host: hostname(), startTicks: startTicks(pid), startedAt: new Date().toISOString() };
 }
 
 /** Whether the process described, of this host, still runs. */
