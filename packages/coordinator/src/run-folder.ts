@@ -6,6 +6,7 @@ import type { Job } from '@showtell/shared/job/job.js';
 import { numericDifferences } from '@showtell/shared/job/digest.js';
 import { announcedProcess, announceProcess, type ProcessFile } from '@showtell/shared/service/process-file.js';
 import { isSameProcess, ownIdentity, type ProcessIdentity } from '@showtell/shared/service/process-identity.js';
+import { pastPhases } from './past-phases.js';
 
 /** What a run is, fixed when it begins: `run.json`. */
 export interface RunIdentity {
@@ -84,7 +85,7 @@ export class RunFolder {
   /**
    * Takes the job a run resumes with, if it is the same where it must be.
    *
-   * @throws ShowtellError `run/other-job`, `run/other-data`, `run/steps-shrunk`
+   * @throws ShowtellError `run/other-job`, `run/other-data`, `run/steps-shrunk`, `run/phase-over`
    */
   resumeWith(job: Job, identity: Pick<RunIdentity, 'jobSha256' | 'datasetDigest'>): void {
     const begun = this.identity();
@@ -96,9 +97,13 @@ export class RunFolder {
     }
     if (begun.datasetDigest !== identity.datasetDigest)
       throw new ShowtellError('run/other-data', { run: this.path, directory: job.data.directory ?? '' });
+    const past = pastPhases(this);
     for (const phase of ['decoderOnly', 'joint'] as const) {
       const [was, now] = [before.phases[phase].steps, job.phases[phase].steps];
-      if (now < was) throw new ShowtellError('run/steps-shrunk', { field: `phases.${phase}.steps`, was, now });
+      const field = `phases.${phase}.steps`;
+      if (now < was) throw new ShowtellError('run/steps-shrunk', { field, was, now });
+      const how = past[phase];
+      if (now > was && how !== undefined) throw new ShowtellError('run/phase-over', { field, was, now, how });
     }
     writeWhole(this.at('job.json'), job);
   }

@@ -271,6 +271,13 @@ export const errorTable = {
     (f) => `${f.field} is ${f.now} but the run began with ${f.was}; it may only grow on resume.`,
     () => 'Keep the old number or a greater one, or fork the run with --from.',
   ),
+  'run/phase-over': entry<{ field: string; was: number; now: number; how: string }>(
+    78,
+    (f) =>
+      `${f.field} has grown from ${f.was} to ${f.now}, but that phase ${f.how}: the steps added could not be taken.`,
+    (f) =>
+      `Keep ${f.field}=${f.was}; raise phases.joint.steps where the joint phase goes on, or fork a checkpoint from before with --from.`,
+  ),
   // parameters and checkpoints
   'tensors/malformed': entry<{ file: string; detail: string }>(
     65,

@@ -318,6 +318,9 @@ describe('the phases', () => {
     await short.worker(good('a'));
     await short.ended;
     expect(short.events.at(-1)).toMatchObject({ type: 'finished', step: 5 });
+    expect(() => resume(short.folder, ['phases.decoderOnly.steps=6'])).toThrow(
+      'phases.decoderOnly.steps has grown from 4 to 6, but that phase ended at step 4',
+    );
     const longer = resume(short.folder, ['phases.joint.steps=4']);
     await longer.worker(good('b'));
     await longer.ended;

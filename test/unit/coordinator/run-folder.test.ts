@@ -1,11 +1,14 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { text } from 'node:stream/consumers';
 import { describe, expect, it } from 'vitest';
+import { CheckpointStore } from '@showtell/coordinator/checkpoints/checkpoint-store.js';
+import { Journal, type JournalEntry } from '@showtell/coordinator/journal.js';
 import { RunFolder, type CoordinatorProcess, type RunIdentity } from '@showtell/coordinator/run-folder.js';
 import { parseJob } from '@showtell/shared/job/load-job.js';
 import { ownIdentity } from '@showtell/shared/service/process-identity.js';
+import { allocateSegments, layOut } from '@showtell/shared/tensors/layout.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
 
 const identity: RunIdentity = {
@@ -25,6 +28,18 @@ function begun(): RunFolder {
   const folder = new RunFolder(`${temporaryFolder()}/run`);
   folder.begin(identity, job);
   return folder;
+}
+
+/** Saves a checkpoint of a model of one number. */
+async function saveScalar(folder: RunFolder, step: number, switchedAt: number | null): Promise<void> {
+  await using store = CheckpointStore.open(folder.at('checkpoints'));
+  const layout = layOut([{ name: 'logits/biases', shape: [1], group: 'decoder' }]);
+  const about = {
+    ...{ run: 'r', step, switchedAt, phaseHistory: [], lineage: 1, generation: 1, examples: 1, job: {}, metrics: {} },
+    phase: switchedAt === null ? ('decoder-only' as const) : ('joint' as const),
+    ...{ jobSha256: '0'.repeat(64), datasetDigest: 'd', vocabularySha256: 'v', canaries: {} },
+  };
+  await store.save({ about, layout, parameters: allocateSegments(layout), optimizer: null });
 }
 
 /** A process of its own that runs `body` with `folder`, a RunFolder, and prints what it returns. */
@@ -90,6 +105,60 @@ describe('RunFolder', () => {
         facts: { field: 'phases.joint.steps', was: 5, now: 4 },
       }) as Error,
     );
+  });
+
+  describe('lets no phase grow that is over', () => {
+    const switched: JournalEntry = { type: 'switch', step: 7, lineage: 1, reason: 'learnt' };
+    const rolledBack: JournalEntry = { type: 'rollback', atStep: 9, toStep: 7, lineage: 2, reason: 'worse' };
+    const note = (folder: RunFolder, ...entries: JournalEntry[]): void => {
+      using journal = Journal.open(folder.at('journal.jsonl'), () => undefined);
+      for (const entry of entries) journal.append(entry);
+    };
+    const refusal = (field: string, how: string): Error =>
+      expect.objectContaining({
+        code: 'run/phase-over',
+        facts: expect.objectContaining({ field, how }) as unknown,
+        remedy: expect.stringContaining('phases.joint.steps') as unknown,
+      }) as Error;
+
+    it('by a switch', () => {
+      const folder = begun();
+      note(folder, switched);
+      const more = parseJob(job, ['phases.decoderOnly.steps=11', 'phases.joint.steps=6']);
+      expect(() => folder.resumeWith(more, identity)).toThrow(
+        refusal('phases.decoderOnly.steps', 'ended at step 7, where the joint one began'),
+      );
+      expect(folder.job()).toEqual(job);
+      folder.resumeWith(parseJob(job, ['phases.joint.steps=6']), identity);
+    });
+
+    it('by a rollback', () => {
+      const folder = begun();
+      note(folder, switched, rolledBack);
+      expect(() => folder.resumeWith(parseJob(job, ['phases.joint.steps=6']), identity)).toThrow(
+        refusal('phases.joint.steps', 'was rolled back to step 7'),
+      );
+      folder.resumeWith(job, identity);
+    });
+
+    it('by where its fork began, with its own checkpoints or without', async () => {
+      const origin = new RunFolder(`${temporaryFolder()}/origin`);
+      await saveScalar(origin, 20, 12);
+      const fork = new RunFolder(`${temporaryFolder()}/fork`);
+      fork.begin({ ...identity, forkedFrom: origin.at('checkpoints', '00000020') }, job);
+      const longer = parseJob(job, ['phases.decoderOnly.steps=11']);
+      const over = refusal('phases.decoderOnly.steps', 'ended at step 12, where the joint one began');
+      expect(() => fork.resumeWith(longer, identity)).toThrow(over);
+      await saveScalar(fork, 24, 12);
+      rmSync(origin.path, { recursive: true });
+      expect(() => fork.resumeWith(longer, identity)).toThrow(over);
+
+      const decoderOnly = new RunFolder(`${temporaryFolder()}/fork`);
+      await saveScalar(origin, 4, null);
+      decoderOnly.begin({ ...identity, forkedFrom: origin.at('checkpoints', '00000004') }, job);
+      decoderOnly.resumeWith(longer, identity);
+      expect(decoderOnly.job()).toEqual(longer);
+    });
   });
 });
 

@@ -126,7 +126,11 @@ const guard = z.strictObject({
 const phases = z.strictObject({
   decoderOnly: z
     .strictObject({
-      steps: z.int().min(0).default(1_000_000).describe('Steps with the encoder frozen. May grow on resume.'),
+      steps: z
+        .int()
+        .min(0)
+        .default(1_000_000)
+        .describe('Steps with the encoder frozen. May grow on resume, until the joint phase has begun.'),
       learningRate: z.number().gt(0).default(2.0).describe('First learning rate.'),
       decay: decay.nullable().prefault({}).describe('How it falls; null: it does not.'),
       plateau: z

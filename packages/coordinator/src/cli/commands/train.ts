@@ -46,8 +46,8 @@ export function register(program: Command): void {
       'after',
       `
 The folder of a run has its checkpoints, journal, logs and evaluations, and at the end report.html. Ctrl-C saves a
-checkpoint and says how to go on; a second one ends at once. On resume the phases' steps may grow and operational
-fields (docs/job.md) may change; anything else is another run: give --from.
+checkpoint and says how to go on; a second one ends at once. On resume the steps of a phase that is not over may
+grow and operational fields (docs/job.md) may change; anything else is another run: give --from.
 
 Exit codes: 0 the job is complete, 10 the guard before the joint phase was unmet, 11 stopped with a checkpoint,
 64 a wrong command line, 78 a wrong job, others as docs/errors.md lists them.
