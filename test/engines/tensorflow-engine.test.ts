@@ -7,6 +7,7 @@ import { gradientStep } from '@showtell/worker/engine/eager-step.js';
 import type { Engine, GradientBuffers, JointBatch, DecoderOnlyBatch } from '@showtell/worker/engine/engine.js';
 import { TensorflowEngine } from '@showtell/worker/engine/tensorflow/engine.js';
 import { fusedOps } from '@showtell/worker/engine/tensorflow/fused-ops.js';
+import { canBfloat16, instructionSets } from '@showtell/worker/engine/tensorflow/instruction-sets.js';
 import { type Ops, plainOps } from '@showtell/worker/model/ops.js';
 import { haveTensorflow, tensorflow } from '../support/tensorflow.js';
 import {
@@ -231,22 +232,33 @@ describe.skipIf(!haveTensorflow)('the TensorFlow engine (skipped where it is not
     expect((await engine.memory()).tensors).toBe(before);
   });
 
-  it('in bfloat16 stays near float32, with the same bits each time', async () => {
-    const low = new TensorflowEngine(tensorflow(), { ...smallOptions, precision: 'bfloat16' });
-    await low.setParameters(parameters, first);
-    const [into, exact] = [smallGradients(), smallGradients()];
-    const batch = smallBatch('decoder-only');
-    const { lossSum } = await low.gradientStep(batch, into);
-    const { lossSum: exactSum } = await engine.gradientStep(batch, exact);
-    expect(lossSum).not.toBe(exactSum);
-    expect(Math.abs(lossSum / exactSum - 1)).toBeLessThan(0.01);
-    expect(difference(into.decoder, exact.decoder)).toBeLessThan(0.05);
-    const again = smallGradients();
-    await low.gradientStep(batch, again);
-    expect(hash(again)).toBe(hash(into));
-    await low.gradientStep(smallBatch('joint'), into);
-    await low.gradientStep(smallBatch('joint'), again);
-    expect(hash(again)).toBe(hash(into));
-    await low.close();
+  const hasBfloat16 = canBfloat16(instructionSets());
+
+  it.skipIf(hasBfloat16)('refuses bfloat16 on a processor that has none (skipped where it has)', () => {
+    expect(() => new TensorflowEngine(tensorflow(), { ...smallOptions, precision: 'bfloat16' })).toThrow(
+      expect.objectContaining({ code: 'engine/no-bfloat16' }) as Error,
+    );
   });
+
+  it.skipIf(!hasBfloat16)(
+    'in bfloat16 (skipped where the processor has none) stays near float32, with the same bits each time',
+    async () => {
+      const low = new TensorflowEngine(tensorflow(), { ...smallOptions, precision: 'bfloat16' });
+      await low.setParameters(parameters, first);
+      const [into, exact] = [smallGradients(), smallGradients()];
+      const batch = smallBatch('decoder-only');
+      const { lossSum } = await low.gradientStep(batch, into);
+      const { lossSum: exactSum } = await engine.gradientStep(batch, exact);
+      expect(lossSum).not.toBe(exactSum);
+      expect(Math.abs(lossSum / exactSum - 1)).toBeLessThan(0.01);
+      expect(difference(into.decoder, exact.decoder)).toBeLessThan(0.05);
+      const again = smallGradients();
+      await low.gradientStep(batch, again);
+      expect(hash(again)).toBe(hash(into));
+      await low.gradientStep(smallBatch('joint'), into);
+      await low.gradientStep(smallBatch('joint'), again);
+      expect(hash(again)).toBe(hash(into));
+      await low.close();
+    },
+  );
 });

@@ -192,6 +192,11 @@ export const errorTable = {
     () =>
       'Check "nvidia-smi" and the driver (525 or newer), or ask for the cpu engine: nothing falls back to it by itself.',
   ),
+  'engine/no-bfloat16': entry<{ instructions: string }>(
+    78,
+    (f) => `This processor (${f.instructions}) has no bfloat16 arithmetic that TensorFlow can use: it needs AVX-512.`,
+    () => 'Set engine.precision: float32 in the job file, or use a processor that has it ("showtell doctor" tells).',
+  ),
   'engine/environment-too-late': entry<{ variables: string }>(
     70,
     (f) => `TensorFlow reads ${f.variables} from the process, and this thread has only a copy of its environment.`,

@@ -9,6 +9,7 @@ import {
 } from '@showtell/shared/tensors/layout.js';
 import { decoderNames } from '@showtell/shared/model/decoder.js';
 import { type EncoderName, featuresOf, type ParameterSpec, parametersOf } from '@showtell/shared/model/parameters.js';
+import { ShowtellError } from '@showtell/shared/errors.js';
 import { captionPositions } from '../../model/caption-positions.js';
 import { nextWords, startState } from '../../model/decoder.js';
 import { encodeFolded, type EncoderModel, type Parameters } from '../../model/encoder.js';
@@ -37,7 +38,7 @@ import { engineCall } from './engine-call.js';
 import { fuseBiases } from './fuse-pass.js';
 import { fusedOps } from './fused-ops.js';
 import { type Graph, simplify } from './graph.js';
-import { instructionSets } from './instruction-sets.js';
+import { canBfloat16, instructionSets } from './instruction-sets.js';
 import { type Feed, recordGraph } from './record.js';
 
 /** Logits are computed for counted words, rounded up to this many, so that graphs are few. */
@@ -57,8 +58,12 @@ export class TensorflowEngine implements Engine {
   #folded: Folded | undefined;
   #parameters: { readonly segments: Segments; readonly changedAt: Readonly<Record<SegmentName, number>> } | undefined;
 
+  /** @throws ShowtellError `engine/no-bfloat16` */
   constructor(tensorflow: Tensorflow, options: EngineOptions) {
     const { model } = options;
+    const instructions = instructionSets();
+    if (options.precision === 'bfloat16' && options.device === 'cpu' && !canBfloat16(instructions))
+      throw new ShowtellError('engine/no-bfloat16', { instructions: instructions.join(' ') });
     const shape = {
       encoder: { ...model.encoder, name: model.encoder.name as EncoderName },
       decoder: { ...model.decoder, initScale: 0 },
@@ -73,7 +78,7 @@ export class TensorflowEngine implements Engine {
       engine: this.name,
       version: tensorflow.versions.tensorflow,
       device: options.device,
-      instructions: instructionSets(),
+      instructions,
       threads: options.threads,
       precision: options.precision,
     };

@@ -3,7 +3,7 @@ import { arch } from 'node:os';
 
 /** Instruction sets by which TensorFlow and oneDNN choose their kernels, as Linux names them. */
 const deciding = [
-  'avx2', 'fma', 'avx512f', 'avx512bw', 'avx512_vnni', 'avx_vnni', 'avx512_bf16', 'avx512_fp16', 'amx_tile', 'amx_bf16',
+  'avx2', 'fma', 'avx_ne_convert', 'avx512f', 'avx512bw', 'avx512_vnni', 'avx_vnni', 'avx512_bf16', 'avx512_fp16', 'amx_tile', 'amx_bf16',
   'amx_int8', 'asimd', 'asimddp', 'bf16', 'i8mm', 'sve',
 ] as const; // prettier-ignore
 
@@ -11,6 +11,14 @@ const deciding = [
 export function instructionSets(): string[] {
   const flags = processorFlags();
   return [arch(), ...deciding.filter((name) => flags.has(name))];
+}
+
+/**
+ * Whether oneDNN has convolutions and products in bfloat16 for a processor: on x64 it asks for AVX-512 (where
+ * AVX512-BF16 is absent it is slower than float32) or for AVX-NE-CONVERT. Without it a step fails, or takes minutes.
+ */
+export function canBfloat16(sets: readonly string[]): boolean {
+  return sets[0] !== 'x64' || sets.includes('avx512bw') || sets.includes('avx_ne_convert');
 }
 
 function processorFlags(): ReadonlySet<string> {
