@@ -176,7 +176,7 @@ export class ScriptedWorker implements AsyncDisposable {
         this.send({ $case: 'leaseTaken', value: { unit: lease.unit.id } });
       }
       const version = this.versions.at(-1);
-      const due = this.held.find((held) => this.isDue(held, version));
+      const due = [...this.held].find((held) => this.isDue(held, version));
       if (due !== undefined && version !== undefined) await this.settle(due, version);
       else if (lease === null) await delay(5);
     }

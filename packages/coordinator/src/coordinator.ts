@@ -86,11 +86,10 @@ export async function* coordinate(options: CoordinatorOptions, control: Control)
   const parameters = modelParameters(job);
   const start = await startingPoint({
     job,
+    identity,
     journal,
     checkpoints,
     parameters,
-    from: identity.forkedFrom,
-    vocabularySha256: identity.vocabularySha256,
     log,
   });
   journal.append({
@@ -399,7 +398,7 @@ export async function* coordinate(options: CoordinatorOptions, control: Control)
     account,
     control,
     save: (at, pinned) => saveCheckpoint(context, at, pinned),
-    restore: (toStep, lineage) => restoreAtMost(context, toStep, lineage),
+    restore: (toStep) => restoreAtMost(context, toStep),
     unigramLossPerWord: evaluation.unigramLossPerWord,
     assertCurrent: () => generation.assertCurrent(),
   } satisfies Parameters<typeof run>[0];

@@ -115,8 +115,8 @@ export interface RunParts {
   readonly control: RunControl;
   /** Saves the current version beside the run; resolves when it is safe on disk. */
   readonly save: (state: RunState, pinned: boolean) => Promise<SavedCheckpoint>;
-  /** Goes back to the newest sound checkpoint of at most `toStep`, in a new lineage, decoder-only. */
-  readonly restore: (toStep: number, lineage: number) => Promise<RunState>;
+  /** Goes back to the newest sound checkpoint of at most `toStep`, in the lineage that is journalled, decoder-only. */
+  readonly restore: (toStep: number) => Promise<RunState>;
   readonly unigramLossPerWord: number;
   /** @throws ShowtellError `run/superseded` */
   readonly assertCurrent: () => void;
@@ -194,7 +194,7 @@ export async function* run(parts: RunParts, from: RunState): AsyncGenerator<RunE
           const lineage = state.lineage + 1;
           journal.append({ type: 'rollback', atStep: step, toStep, lineage, reason });
           yield { type: 'rollback', step, toStep, reason };
-          state = await parts.restore(toStep, lineage);
+          state = await parts.restore(toStep);
           await dispatcher.restart(state.step, lineage);
           continue;
         }

@@ -22,13 +22,10 @@ export interface StartingPoint {
 
 export interface StartingOptions {
   readonly job: Job;
+  readonly identity: RunIdentity;
   readonly journal: Journal;
   readonly checkpoints: CheckpointStore;
   readonly parameters: ModelParameters;
-  /** Folder of the checkpoint of another run that this one was forked from. */
-  readonly from: string | null;
-  /** The vocabulary of the run's data: a fork's origin must have the same. */
-  readonly vocabularySha256: string;
   readonly log: Logger;
 }
 
@@ -40,7 +37,7 @@ export interface StartingOptions {
  * `parameters/state-mismatch` of a fork's origin.
  */
 export async function startingPoint(options: StartingOptions): Promise<StartingPoint> {
-  const { job, journal, checkpoints, parameters, from, log } = options;
+  const { journal, checkpoints, parameters, log } = options;
   const rollback = journal.of('rollback').at(-1);
   if (rollback !== undefined) checkpoints.removeAfter(rollback.toStep);
   const found = await checkpoints.newestSound(parameters.layout);
@@ -52,21 +49,34 @@ export async function startingPoint(options: StartingOptions): Promise<StartingP
   const damaged = checkpoints.list().map(({ path }) => path);
   if (damaged.length > 0)
     throw new ShowtellError('checkpoint/none-sound', { directory: checkpoints.directory, damaged });
-  if (from !== null) {
-    const origin = await readCheckpoint(from, parameters.layout);
-    if (origin.manifest.vocabularySha256 !== options.vocabularySha256)
-      throw new ShowtellError('checkpoint/other-vocabulary', { path: from, directory: job.data.directory ?? '' });
-    log.info('forking a run', { step: origin.manifest.step, path: origin.path });
-    const { optimizer, ...content } = contentOf(origin, 1, null);
-    return { ...content, optimizer: job.optimizer.name === 'momentum' ? optimizer : null, resumed: false };
+  const begin = await beginning(options);
+  log.info('beginning', { step: begin.state.step, from: options.identity.forkedFrom ?? 'first values' });
+  return { ...begin, resumed: false };
+}
+
+/**
+ * Where a run begins: at the checkpoint of another one that it was forked from, else with first values.
+ *
+ * @throws ShowtellError `checkpoint/missing`, `checkpoint/damaged`, `checkpoint/other-vocabulary`, `parameters/state-mismatch`
+ */
+async function beginning({
+  job,
+  identity,
+  journal,
+  parameters,
+}: Pick<StartingOptions, 'job' | 'identity' | 'journal' | 'parameters'>): Promise<Omit<StartingPoint, 'resumed'>> {
+  const lineage = lineageOf(journal);
+  const rolledBack = journal.of('rollback').at(-1) ?? null;
+  const { forkedFrom, vocabularySha256 } = identity;
+  if (forkedFrom === null) {
+    const state = { step: 0, examples: 0, phase: 'decoder-only', switchedAt: null, lineage, rolledBack } as const;
+    return { state, parameters: firstValues(job, parameters), optimizer: null };
   }
-  const state = { step: 0, examples: 0, phase: 'decoder-only', switchedAt: null, lineage: lineageOf(journal) } as const;
-  return {
-    state: { ...state, rolledBack: rollback ?? null },
-    parameters: firstValues(job, parameters),
-    optimizer: null,
-    resumed: false,
-  };
+  const origin = await readCheckpoint(forkedFrom, parameters.layout);
+  if (origin.manifest.vocabularySha256 !== vocabularySha256)
+    throw new ShowtellError('checkpoint/other-vocabulary', { path: forkedFrom, directory: job.data.directory ?? '' });
+  const { optimizer, ...content } = contentOf(origin, lineage, rolledBack);
+  return { ...content, optimizer: job.optimizer.name === 'momentum' ? optimizer : null };
 }
 
 /** 1, and one more for each rollback. */
@@ -161,26 +171,36 @@ export async function saveCheckpoint(
 }
 
 /**
- * Goes back to `toStep`, decoder-only, in the lineage that begins: to its checkpoint, or where that is damaged to the
- * newest sound one before it, from which the steps up to it are taken again.
+ * Goes back to `toStep`, decoder-only, in the lineage that the journalled rollback began: to its checkpoint, or where
+ * that is damaged to the newest sound one before it, or to the run's beginning; the steps from there are taken again.
+ *
+ * @throws ShowtellError `checkpoint/none-sound` when the run is a fork whose origin is not to be had either
  */
-export async function restoreAtMost(
-  { job, journal, checkpoints, parameters, server }: CheckpointContext,
-  toStep: number,
-  lineage: number,
-): Promise<RunState> {
+export async function restoreAtMost(context: CheckpointContext, toStep: number): Promise<RunState> {
+  const { journal, checkpoints, parameters, server } = context;
   checkpoints.removeAfter(toStep);
   const found = await checkpoints.newestSound(parameters.layout, toStep);
   const rolledBack = journal.of('rollback').at(-1) ?? null;
-  const begin: Omit<StartingPoint, 'resumed'> =
-    found === null
-      ? {
-          state: { step: 0, examples: 0, phase: 'decoder-only', switchedAt: null, lineage, rolledBack },
-          parameters: firstValues(job, parameters),
-          optimizer: null,
-        }
-      : contentOf(found, lineage, rolledBack);
+  const begin =
+    found === null ? await beginningBefore(context, toStep) : contentOf(found, lineageOf(journal), rolledBack);
   const state: RunState = { ...begin.state, phase: 'decoder-only', switchedAt: null };
   await server.rewind({ ...state, parameters: begin.parameters, optimizer: begin.optimizer });
   return state;
+}
+
+/** The run's beginning, to take the steps up to `toStep` again when no checkpoint of its own is sound. */
+async function beginningBefore(context: CheckpointContext, toStep: number): Promise<Omit<StartingPoint, 'resumed'>> {
+  const { identity, checkpoints } = context;
+  const lost = (origin: string, cause?: unknown): ShowtellError => {
+    const damaged = [...checkpoints.list().map(({ path }) => path), origin];
+    return new ShowtellError('checkpoint/none-sound', { directory: checkpoints.directory, damaged }, { cause });
+  };
+  try {
+    const begin = await beginning(context);
+    if (begin.state.step <= toStep) return begin;
+  } catch (error) {
+    if (!(error instanceof ShowtellError) || identity.forkedFrom === null) throw error;
+    throw lost(`${identity.forkedFrom}, which the run was forked from: ${error.message}`, error);
+  }
+  throw lost(`${identity.forkedFrom ?? ''}, which the run was forked from, lies after step ${toStep}`);
 }
