@@ -7,6 +7,7 @@ import type { CheckpointStore } from './checkpoints/checkpoint-store.js';
 import { readCheckpoint, type ReadCheckpoint } from './checkpoints/read-checkpoint.js';
 import type { Journal } from './journal.js';
 import { firstValues, type ModelParameters } from './model-parameters.js';
+import type { OptimizerState } from './parameter-server/optimizer.js';
 import type { ParameterServer } from './parameter-server/parameter-server.js';
 import type { RunIdentity } from './run-folder.js';
 import type { RunState } from './run.js';
@@ -15,7 +16,8 @@ import type { RunState } from './run.js';
 export interface StartingPoint {
   readonly state: RunState;
   readonly parameters: Segments;
-  readonly optimizer: Segments | null;
+  /** null, or another optimizer's, which a fork may have left behind: the job's own begins anew. */
+  readonly optimizer: OptimizerState | null;
   /** It comes from a checkpoint of this very run. */
   readonly resumed: boolean;
 }
@@ -50,6 +52,8 @@ export async function startingPoint(options: StartingOptions): Promise<StartingP
   if (damaged.length > 0)
     throw new ShowtellError('checkpoint/none-sound', { directory: checkpoints.directory, damaged });
   const begin = await beginning(options);
+  if (begin.optimizer !== null && begin.optimizer.name !== options.job.optimizer.name)
+    log.info('the optimizer begins anew', { from: begin.optimizer.name, to: options.job.optimizer.name });
   log.info('beginning', { step: begin.state.step, from: options.identity.forkedFrom ?? 'first values' });
   return { ...begin, resumed: false };
 }
@@ -75,8 +79,7 @@ async function beginning({
   const origin = await readCheckpoint(forkedFrom, parameters.layout);
   if (origin.manifest.vocabularySha256 !== vocabularySha256)
     throw new ShowtellError('checkpoint/other-vocabulary', { path: forkedFrom, directory: job.data.directory ?? '' });
-  const { optimizer, ...content } = contentOf(origin, lineage, rolledBack);
-  return { ...content, optimizer: job.optimizer.name === 'momentum' ? optimizer : null };
+  return contentOf(origin, lineage, rolledBack);
 }
 
 /** 1, and one more for each rollback. */

@@ -1,8 +1,13 @@
 import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { CheckpointStore } from '@showtell/coordinator/checkpoints/checkpoint-store.js';
+import { optimizerTensors } from '@showtell/coordinator/checkpoints/optimizer-tensors.js';
 import { Verdict } from '@showtell/shared/generated/showtell/v1/parameters.js';
 import { roundToBfloat16 } from '@showtell/shared/tensors/bfloat16.js';
-import type { Segments } from '@showtell/shared/tensors/layout.js';
+import { hashTensors } from '@showtell/shared/tensors/hash.js';
+import { layOut, type Segments } from '@showtell/shared/tensors/layout.js';
 import { describe, expect, it } from 'vitest';
+import { temporaryFolder } from '../../support/temporary-folder.js';
 import {
   type Cluster,
   embeddingWidth,
@@ -14,26 +19,42 @@ import {
   startCluster,
   unitGradient,
 } from './fixture.js';
-import { hashSegments, type ReferenceOptions, referenceStep } from './reference.js';
+import {
+  hashSegments,
+  type ReferenceOptimizer,
+  type ReferenceOptions,
+  type ReferenceState,
+  referenceStep,
+} from './reference.js';
 
 const decays: ReadonlySet<string> = new Set(specs.filter(({ l2 }) => l2).map(({ name }) => name));
 const examples = [4, 3, 4];
 
 type Phase = 'decoder-only' | 'joint';
 
+/** What an optimizer keeps before its first update. */
+function unused(optimizer: ReferenceOptimizer): ReferenceState {
+  const [a, b] = [randomSegments(0, 0), randomSegments(0, 0)];
+  if (optimizer.name === 'rmsprop') for (const segment of Object.values(a)) segment.fill(1);
+  return { slots: [a, b], updates: 0 };
+}
+
+const rmsprop = { name: 'rmsprop', decay: 0.9, momentum: 0.8, epsilon: 0.01 } as const;
+const adam = { name: 'adam', beta1: 0.9, beta2: 0.999, epsilon: 1e-8 } as const;
+
 /** Two steps by the reference; its hash after each. */
 function referenceRun(phase: Phase, options: Partial<ReferenceOptions>): string[] {
   const parameters = randomSegments(1);
-  const velocity = options.momentum == null ? null : randomSegments(0, 0);
+  const state = unused(options.optimizer ?? { name: 'sgd' });
   return [0, 1].map((step) => {
     const units = examples.map((count, index) => ({
       examples: count,
       gradient: randomGradient(100 * step + index).dense,
     }));
-    referenceStep(layout, units, parameters, velocity, {
+    referenceStep(layout, units, parameters, state, {
       phase,
       learningRate: 0.1,
-      momentum: null,
+      optimizer: { name: 'sgd' },
       clip: 5,
       l2: 0.00004,
       decay: 0.9997,
@@ -80,7 +101,15 @@ describe('two steps give the bits of the reference', () => {
   it.each<[string, Phase, Partial<ReferenceOptions>, Record<string, unknown>]>([
     ['SGD, decoder alone', 'decoder-only', {}, {}],
     ['SGD, joint with L2 and moving averages', 'joint', {}, {}],
-    ['momentum, joint', 'joint', { momentum: 0.9 }, { optimizer: { name: 'momentum', momentum: 0.9 } }],
+    [
+      'momentum, joint',
+      'joint',
+      { optimizer: { name: 'momentum', momentum: 0.9 } },
+      { optimizer: { name: 'momentum', momentum: 0.9 } },
+    ],
+    ['RMSProp, joint', 'joint', { optimizer: rmsprop }, { optimizer: rmsprop }],
+    ['Adam, joint', 'joint', { optimizer: adam }, { optimizer: adam }],
+    ['Adam, decoder alone', 'decoder-only', { optimizer: adam }, { optimizer: adam }],
     ['no clipping', 'joint', { clip: 1e6 }, { optimizer: { clip: 1e6 } }],
   ])('%s', async (_, phase, options, overrides) => {
     await using cluster = await startCluster({
@@ -97,6 +126,14 @@ describe('what must not reach the bits', () => {
   it.each([1, 2, 3])('%i threads', async (threads) => {
     await using cluster = await startCluster({ job: job(), threads });
     expect(await serverRun(cluster, 'joint')).toEqual(expected);
+  });
+
+  it.each([rmsprop, adam])('1 or 3 threads, with $name', async (optimizer) => {
+    const hashes = referenceRun('joint', { optimizer });
+    for (const threads of [1, 3]) {
+      await using cluster = await startCluster({ job: job({ optimizer }), threads });
+      expect(await serverRun(cluster, 'joint')).toEqual(hashes);
+    }
   });
 
   it.each([[[0, 1, 2]], [[2, 1, 0]], [[1, 2, 0]], [[2, 0, 1]]])('arrival in order %j', async (order) => {
@@ -132,14 +169,20 @@ describe('rows in few blocks, or none, are the dense gradient', () => {
     return { dense, rows: { numbers: kept.map((i) => rows.numbers[i]!), values: Float32Array.from(values) } };
   }
 
-  it.each([null, 0.9])('momentum %s', async (momentum) => {
-    const optimizer = momentum === null ? { name: 'sgd' } : { name: 'momentum', momentum };
+  const optimizers: readonly ReferenceOptimizer[] = [
+    { name: 'sgd' },
+    { name: 'momentum', momentum: 0.9 },
+    rmsprop,
+    adam,
+  ];
+
+  it.each(optimizers)('$name', async (optimizer) => {
     await using cluster = await startCluster({ job: job({ optimizer }) });
     const parameters = randomSegments(1);
-    const velocity = momentum === null ? null : randomSegments(0, 0);
+    const state = unused(optimizer);
     const a = await cluster.connect('a');
     for (const step of [0, 1]) {
-      // In the second step no unit touches any row: with momentum the rows move on.
+      // In the second step no unit touches any row: what is kept moves the rows on, and fades.
       const units = [0, 1, 2].map((index) => confined(step === 0 ? index : 2));
       const done = cluster.server.step({ step, phase: 'joint', learningRate: 0.1 });
       const { version } = cluster.server;
@@ -155,14 +198,102 @@ describe('rows in few blocks, or none, are the dense gradient', () => {
         l2: 0.00004,
         decay: 0.9997,
         decays,
-        momentum,
+        optimizer,
         learningRate: 0.1,
         phase: 'joint' as const,
       };
-      referenceStep(layout, gradients, parameters, velocity, rules);
+      referenceStep(layout, gradients, parameters, state, rules);
       const pulled = await a.pull(cluster.server.version);
       expect(hashSegments(layout, pulled.segments)).toBe(hashSegments(layout, parameters));
+      const pinned = cluster.server.pin();
+      const trained = layOut(specs.filter(({ group }) => group !== 'statistics'));
+      for (const [i, slot] of (pinned.optimizer?.slots ?? []).entries())
+        expect(hashSegments(trained, slot)).toBe(hashSegments(trained, state.slots[i]!));
+      pinned.release();
     }
+  });
+});
+
+describe('what an optimizer keeps', () => {
+  /** Steps `from` up to `to` by one worker of a server. */
+  async function steps(cluster: Cluster, from: number, to: number): Promise<void> {
+    const a = await cluster.connect('a');
+    for (let step = from; step < to; step++) {
+      const done = cluster.server.step({ step, phase: 'joint', learningRate: 0.1 });
+      const { version } = cluster.server;
+      for (const index of [0, 1, 2])
+        await a.push(unitGradient(version, index, randomGradient(100 * step + index).dense));
+      await done;
+    }
+  }
+
+  const hashes = ({ server }: Cluster): string[] => {
+    const { parameters, optimizer, release } = server.pin();
+    const kept = hashTensors(optimizerTensors(layout, optimizer!));
+    release();
+    return [hashSegments(layout, parameters), kept];
+  };
+
+  it.each([rmsprop, adam])('is all that $name goes on from, through a checkpoint', async (optimizer) => {
+    await using whole = await startCluster({ job: job({ optimizer }) });
+    await steps(whole, 0, 4);
+    await using first = await startCluster({ job: job({ optimizer }) });
+    await steps(first, 0, 2);
+    await using store = CheckpointStore.open(join(temporaryFolder(), 'checkpoints'));
+    const pinned = first.server.pin();
+    const zeros = '0'.repeat(64);
+    const about = {
+      run: 'test',
+      step: 2,
+      phase: 'joint' as const,
+      switchedAt: 0,
+      phaseHistory: [],
+      lineage: 0,
+      generation: 1,
+      examples: 24,
+      job: job({ optimizer }),
+      jobSha256: zeros,
+      datasetDigest: zeros,
+      vocabularySha256: zeros,
+      canaries: {},
+      metrics: {},
+    };
+    await store.save({ about, layout, parameters: pinned.parameters, optimizer: pinned.optimizer });
+    pinned.release();
+    const { parameters, optimizer: kept } = await store.read(2, layout);
+    const state = { step: 2, lineage: 0, phase: 'joint', parameters, optimizer: kept } as const;
+    await using second = await startCluster({ job: job({ optimizer }), state });
+    await steps(second, 2, 4);
+    expect(hashes(second)).toEqual(hashes(whole));
+    // Without it the parameters would be others.
+    await using forgetful = await startCluster({ job: job({ optimizer }), state: { ...state, optimizer: null } });
+    await steps(forgetful, 2, 4);
+    expect(hashes(forgetful)[0]).not.toBe(hashes(whole)[0]);
+  });
+
+  it('by another optimizer is not used', async () => {
+    const momentum = { name: 'momentum', slots: [randomSegments(9)], powers: null } as const;
+    const state = { step: 0, lineage: 0, phase: 'joint', parameters: randomSegments(1) } as const;
+    await using forked = await startCluster({
+      job: job({ optimizer: adam }),
+      state: { ...state, optimizer: momentum },
+    });
+    await using fresh = await startCluster({ job: job({ optimizer: adam }), state: { ...state, optimizer: null } });
+    for (const cluster of [forked, fresh]) await steps(cluster, 0, 1);
+    expect(hashes(forked)).toEqual(hashes(fresh));
+  });
+
+  it("and Adam's powers stand still in a step without examples", async () => {
+    await using cluster = await startCluster({ job: job({ optimizer: adam }) });
+    await steps(cluster, 0, 1);
+    const before = hashes(cluster);
+    const a = await cluster.connect('b');
+    const done = cluster.server.step({ step: 1, phase: 'joint', learningRate: 0.1 });
+    const { version } = cluster.server;
+    const none = { examples: 0, tokens: 0, lossSum: 0, skipped: [0, 1, 2, 3] };
+    for (const index of [0, 1, 2]) await a.push(unitGradient(version, index, randomGradient(index).dense, none));
+    await done;
+    expect(hashes(cluster)).toEqual(before);
   });
 });
 

@@ -9,10 +9,22 @@ export interface ReferenceUnit {
   readonly gradient: Segments;
 }
 
+export type ReferenceOptimizer =
+  | { readonly name: 'sgd' }
+  | { readonly name: 'momentum'; readonly momentum: number }
+  | { readonly name: 'rmsprop'; readonly decay: number; readonly momentum: number; readonly epsilon: number }
+  | { readonly name: 'adam'; readonly beta1: number; readonly beta2: number; readonly epsilon: number };
+
+/** What the optimizer keeps: two values a parameter at most, and how many updates it has made. */
+export interface ReferenceState {
+  readonly slots: readonly [Segments, Segments];
+  updates: number;
+}
+
 export interface ReferenceOptions {
   readonly phase: 'decoder-only' | 'joint';
   readonly learningRate: number;
-  readonly momentum: number | null;
+  readonly optimizer: ReferenceOptimizer;
   readonly clip: number;
   readonly l2: number;
   readonly decay: number;
@@ -27,7 +39,7 @@ export function referenceStep(
   layout: ParameterLayout,
   units: readonly ReferenceUnit[],
   parameters: Segments,
-  velocity: Segments | null,
+  state: ReferenceState,
   options: ReferenceOptions,
 ): { norm: number } {
   const total = units.reduce((sum, unit) => sum + unit.examples, 0);
@@ -59,21 +71,53 @@ export function referenceStep(
   }
   const norm = Math.sqrt(squares);
   const scale = f(options.clip / Math.max(norm, options.clip));
+  state.updates += 1;
+  const descend = descent(options.optimizer, f(options.learningRate), state.updates);
   for (const entry of trained) {
     const p = tensorView(parameters, entry);
+    const [a, b] = state.slots.map((slot) => tensorView(slot, entry)) as [Float32Array, Float32Array];
     const g = gradients.get(entry.name)!;
     for (let i = 0; i < entry.size; i++) {
       if (entry.segment === 'statistics') p[i] = f(p[i]! - f(f(p[i]! - g[i]!) * f(1 - options.decay)));
-      else if (velocity === null || options.momentum === null)
-        p[i] = f(p[i]! - f(f(options.learningRate) * f(scale * g[i]!)));
-      else {
-        const v = tensorView(velocity, entry);
-        v[i] = f(f(f(options.momentum) * v[i]!) + f(scale * g[i]!));
-        p[i] = f(p[i]! - f(f(options.learningRate) * v[i]!));
-      }
+      else [p[i], a[i], b[i]] = descend(p[i]!, f(scale * g[i]!), a[i]!, b[i]!) as [number, number, number];
     }
   }
   return { norm };
+}
+
+type Descent = (p: number, g: number, a: number, b: number) => readonly [p: number, a: number, b: number];
+
+/** One value's update, `a` and `b` being what is kept of it. */
+function descent(optimizer: ReferenceOptimizer, rate: number, update: number): Descent {
+  switch (optimizer.name) {
+    case 'sgd':
+      return (p, g, a, b) => [f(p - f(rate * g)), a, b];
+    case 'momentum':
+      return (p, g, a, b) => {
+        const v = f(f(f(optimizer.momentum) * a) + g);
+        return [f(p - f(rate * v)), v, b];
+      };
+    case 'rmsprop':
+      return (p, g, a, b) => {
+        const square = f(a + f(f(f(g * g) - a) * f(1 - f(optimizer.decay))));
+        const v = f(f(f(optimizer.momentum) * b) + f(f(rate * g) / f(Math.sqrt(f(square + f(optimizer.epsilon))))));
+        return [f(p - v), square, v];
+      };
+    case 'adam': {
+      let power1 = f(optimizer.beta1);
+      let power2 = f(optimizer.beta2);
+      for (let i = 1; i < update; i++) {
+        power1 = f(power1 * f(optimizer.beta1));
+        power2 = f(power2 * f(optimizer.beta2));
+      }
+      const corrected = f(f(rate * f(Math.sqrt(f(1 - power2)))) / f(1 - power1));
+      return (p, g, a, b) => {
+        const mean = f(a + f(f(g - a) * f(1 - f(optimizer.beta1))));
+        const square = f(b + f(f(f(g * g) - b) * f(1 - f(optimizer.beta2))));
+        return [f(p - f(f(corrected * mean) / f(f(Math.sqrt(square)) + f(optimizer.epsilon)))), mean, square];
+      };
+    }
+  }
 }
 
 /** Neighbours are added level by level; an odd last one passes up. */

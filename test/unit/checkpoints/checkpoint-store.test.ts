@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, w
 import path from 'node:path';
 import { type CheckpointContent, CheckpointStore } from '@showtell/coordinator/checkpoints/checkpoint-store.js';
 import { diffTensors } from '@showtell/coordinator/checkpoints/diff.js';
+import { optimizerTensors } from '@showtell/coordinator/checkpoints/optimizer-tensors.js';
 import { toPrune } from '@showtell/coordinator/checkpoints/retention.js';
 import { hashTensors } from '@showtell/shared/tensors/hash.js';
 import { allocateSegments, layOut, type Segments, tensorView } from '@showtell/shared/tensors/layout.js';
@@ -61,7 +62,9 @@ async function withStore(body: (store: CheckpointStore, directory: string) => Pr
 
 it('what is saved is read back to the bit, with the documented hashes', () =>
   withStore(async (store) => {
-    const saved = await store.save(content(7, { optimizer: values(100) }));
+    const kept = { name: 'momentum', slots: [values(100)], powers: null } as const;
+    const about = { ...content(7).about, job: { optimizer: { name: 'momentum' } } };
+    const saved = await store.save(content(7, { about, optimizer: kept }));
     expect(saved.path).toMatch(/checkpoints\/00000007$/);
     expect(readdirSync(saved.path).sort()).toEqual([
       'manifest.json',
@@ -72,7 +75,9 @@ it('what is saved is read back to the bit, with the documented hashes', () =>
     for (const { name, segment } of layout.entries) {
       expect(tensorView(read.parameters, layout.entry(name))).toEqual(tensorView(values(7), layout.entry(name)));
       if (segment !== 'statistics')
-        expect(tensorView(read.optimizer!, layout.entry(name))).toEqual(tensorView(values(100), layout.entry(name)));
+        expect(tensorView(read.optimizer!.slots[0]!, layout.entry(name))).toEqual(
+          tensorView(values(100), layout.entry(name)),
+        );
     }
     const { parameters, optimizer, examples, phaseHistory } = read.manifest;
     const named = layout.entries.map((entry) => ({ ...entry, values: tensorView(values(7), entry) }));
@@ -81,6 +86,38 @@ it('what is saved is read back to the bit, with the documented hashes', () =>
     expect([examples, phaseHistory.length]).toEqual([224, 2]);
     expect(store.has(7)).toBe(true);
     expect(store.has(8)).toBe(false);
+  }));
+
+it.each([
+  ['rmsprop', ['/RMSProp', '/RMSProp_1'], null, []],
+  ['adam', ['/Adam', '/Adam_1'], { beta1: Math.fround(0.3), beta2: Math.fround(0.7) }, ['beta1_power', 'beta2_power']],
+] as const)("%s's state is read back to the bit, under TensorFlow's names", (name, suffixes, powers, scalars) =>
+  withStore(async (store) => {
+    const kept = { name, slots: [values(100), values(200)], powers };
+    const about = { ...content(7).about, job: { optimizer: { name } } };
+    const saved = await store.save(content(7, { about, optimizer: kept }));
+    const read = (await store.read(7, layout)).optimizer!;
+    expect([read.name, read.powers]).toEqual([name, powers]);
+    const trained = layout.entries.filter(({ segment }) => segment !== 'statistics');
+    for (const [i, slot] of kept.slots.entries())
+      for (const entry of trained) expect(tensorView(read.slots[i]!, entry)).toEqual(tensorView(slot, entry));
+    const stored = readSafetensorsHeader(path.join(saved.path, 'optimizer.safetensors'));
+    expect(stored.entries.map((entry) => entry.name).sort()).toEqual(
+      [...trained.flatMap((entry) => suffixes.map((suffix) => entry.name + suffix)), ...scalars].sort(),
+    );
+    expect(saved.manifest.optimizer.sha256).toBe(hashTensors(optimizerTensors(layout, kept)));
+  }),
+);
+
+it("another optimizer's state than the job names is refused by the tensor that is missing", () =>
+  withStore(async (store) => {
+    const kept = { name: 'momentum', slots: [values(100)], powers: null } as const;
+    const about = { ...content(7).about, job: { optimizer: { name: 'adam' } } };
+    await store.save(content(7, { about, optimizer: kept }));
+    await expect(store.read(7, layout)).rejects.toMatchObject({
+      code: 'parameters/state-mismatch',
+      message: expect.stringMatching(/it has no .*\/Adam/) as unknown,
+    });
   }));
 
 it('saving again under a step replaces it', () =>

@@ -58,7 +58,7 @@ describe('the job file', () => {
     ['a fraction where a count is due', { batch: { examples: 2.5 } }, 'batch.examples: '],
     ['an impossible value', { model: { decoder: { keep: 0 } } }, 'model.decoder.keep: '],
     ['a value beyond the range', { model: { decoder: { keep: 1.5 } } }, 'model.decoder.keep: '],
-    ['a name that is none of those there are', { optimizer: { name: 'adam' } }, 'optimizer.name: '],
+    ['a name that is none of those there are', { optimizer: { name: 'adagrad' } }, 'optimizer.name: '],
     ['units that do not divide the examples', { batch: { examples: 10, units: 4 } }, 'batch.units: 10 examples'],
     [
       'lengths that do not rise',

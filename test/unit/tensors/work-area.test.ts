@@ -65,6 +65,33 @@ it.each([1, 2, 3, 4, 5, 7, 8, 63, 1_000, 65_536])('%i elements: the bits of the 
     () => area.descendWithMomentum(0.3, 0.1, 0.9, n),
     (a, _, i) => f(a - f(f(0.1) * velocity[i]!)),
   );
+
+  const w = values(5, n).map((value) => Math.abs(value));
+  const g = y.map((value) => f(f(0.3) * value));
+  const decayed = (kept: Float32Array, to: (i: number) => number, share: number): Float32Array =>
+    kept.map((value, i) => f(value + f(f(to(i) - value) * f(1 - f(share)))));
+  const squares = decayed(w, (i) => f(g[i]! * g[i]!), 0.9);
+  const moved = z.map((v, i) => f(f(f(0.8) * v) + f(f(f(0.1) * g[i]!) / f(Math.sqrt(f(squares[i]! + f(0.01)))))));
+  area.third.set(w);
+  area.fourth.set(z);
+  check(
+    () => area.descendWithRmsprop(0.3, 0.1, { decay: 0.9, momentum: 0.8, epsilon: 0.01 }, n),
+    (a, _, i) => f(a - moved[i]!),
+  );
+  const plain = (floats: Float32Array): number[] => bitsOf(floats.map((value) => (Number.isNaN(value) ? 0 : value)));
+  expect(plain(area.third.subarray(0, n))).toEqual(plain(squares));
+  expect(plain(area.fourth.subarray(0, n))).toEqual(plain(moved));
+
+  const means = decayed(z, (i) => g[i]!, 0.9);
+  const slower = decayed(w, (i) => f(g[i]! * g[i]!), 0.999);
+  area.third.set(z);
+  area.fourth.set(w);
+  check(
+    () => area.descendWithAdam(0.3, 0.1, { beta1: 0.9, beta2: 0.999, epsilon: 1e-8 }, n),
+    (a, _, i) => f(a - f(f(f(0.1) * means[i]!) / f(f(Math.sqrt(slower[i]!)) + f(1e-8)))),
+  );
+  expect(plain(area.third.subarray(0, n))).toEqual(plain(means));
+  expect(plain(area.fourth.subarray(0, n))).toEqual(plain(slower));
 });
 
 it.each([1, 3, 5, 64, 65_536])('%i elements: sum of squares in four float64 lanes', (n) => {

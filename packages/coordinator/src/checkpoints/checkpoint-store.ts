@@ -5,14 +5,10 @@ import { Worker } from 'node:worker_threads';
 import { ShowtellError } from '@showtell/shared/errors.js';
 import type { NamedTensor } from '@showtell/shared/tensors/hash.js';
 import { type ParameterLayout, type Segments, tensorView } from '@showtell/shared/tensors/layout.js';
+import type { OptimizerState } from '../parameter-server/optimizer.js';
 import type { CheckpointAbout, Manifest, ManifestContent } from './manifest.js';
-import {
-  type ReadCheckpoint,
-  readCheckpoint,
-  readManifest,
-  velocitySuffix,
-  verifyCheckpoint,
-} from './read-checkpoint.js';
+import { optimizerTensors } from './optimizer-tensors.js';
+import { type ReadCheckpoint, readCheckpoint, readManifest, verifyCheckpoint } from './read-checkpoint.js';
 import { type KeptCheckpoint, toPrune } from './retention.js';
 import type { SaveAnswer } from './save-thread.js';
 import { type CheckpointToWrite, pinFile, replacedSuffix, syncFolder, writingSuffix } from './write-checkpoint.js';
@@ -29,8 +25,8 @@ export interface CheckpointContent {
   readonly about: CheckpointAbout;
   readonly layout: ParameterLayout;
   readonly parameters: Segments;
-  /** The optimizer's velocity; null for an optimizer without state. */
-  readonly optimizer: Segments | null;
+  /** null for an optimizer without state. */
+  readonly optimizer: OptimizerState | null;
   /** Kept whatever the retention says. */
   readonly pinned?: boolean;
 }
@@ -90,14 +86,13 @@ export class CheckpointStore implements AsyncDisposable {
   async #save(content: CheckpointContent): Promise<{ path: string; manifest: ManifestContent }> {
     const { about, layout, parameters, optimizer } = content;
     const folder = this.pathOf(about.step);
-    const trained = layout.entries.filter(({ segment }) => segment !== 'statistics');
     const answer = await this.#ask({
       directory: this.directory,
       name: nameOf(about.step),
       about,
       savedAt: new Date().toISOString(),
-      parameters: namedTensors(layout.entries, parameters, ''),
-      optimizer: optimizer === null ? [] : namedTensors(trained, optimizer, velocitySuffix),
+      parameters: namedTensors(layout.entries, parameters),
+      optimizer: optimizer === null ? [] : optimizerTensors(layout, optimizer),
       pinned: content.pinned ?? false,
     });
     if (answer.kind === 'failed')
@@ -223,12 +218,8 @@ function nameOf(step: number): string {
   return String(step).padStart(8, '0');
 }
 
-function namedTensors(entries: ParameterLayout['entries'], segments: Segments, suffix: string): NamedTensor[] {
-  return entries.map((entry) => ({
-    name: `${entry.name}${suffix}`,
-    shape: entry.shape,
-    values: tensorView(segments, entry),
-  }));
+function namedTensors(entries: ParameterLayout['entries'], segments: Segments): NamedTensor[] {
+  return entries.map((entry) => ({ name: entry.name, shape: entry.shape, values: tensorView(segments, entry) }));
 }
 
 function removeLeftovers(directory: string): void {

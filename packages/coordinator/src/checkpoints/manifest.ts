@@ -37,7 +37,7 @@ const contentSchema = z.strictObject({
   savedAt: z.iso.datetime(),
   /** Weights and moving averages. */
   parameters: z.strictObject({ count, bytes: count, sha256 }),
-  /** The optimizer's velocity; 0 bytes for an optimizer without state. */
+  /** What the optimizer keeps; 0 bytes for an optimizer without state. */
   optimizer: z.strictObject({ bytes: count, sha256 }),
   files: z.record(z.string().regex(/^[a-z]+\.safetensors$/), z.strictObject({ bytes: count, sha256 })),
 });

@@ -2,19 +2,24 @@ import { createHash } from 'node:crypto';
 import { createReadStream, existsSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { ShowtellError } from '@showtell/shared/errors.js';
-import { allocateSegments, type ParameterLayout, type Segments, tensorView } from '@showtell/shared/tensors/layout.js';
+import {
+  allocateSegments,
+  type LayoutEntry,
+  type ParameterLayout,
+  type Segments,
+  tensorView,
+} from '@showtell/shared/tensors/layout.js';
 import { readSafetensorsHeader, readTensor } from '@showtell/shared/tensors/safetensors.js';
+import { type OptimizerName, type OptimizerState, slotKinds } from '../parameter-server/optimizer.js';
 import { type Manifest, manifestFile, optimizerFile, parametersFile, parseManifest } from './manifest.js';
-
-/** Slots of the optimizer are named after their parameter, as TensorFlow's MomentumOptimizer names them. */
-export const velocitySuffix = '/Momentum';
+import { powerNames, trainedEntries } from './optimizer-tensors.js';
 
 /** A checkpoint's content as a run goes on from it. */
 export interface ReadCheckpoint {
   readonly path: string;
   readonly manifest: Manifest;
   readonly parameters: Segments;
-  readonly optimizer: Segments | null;
+  readonly optimizer: OptimizerState | null;
 }
 
 /** @throws ShowtellError `checkpoint/missing`, `checkpoint/damaged` */
@@ -61,33 +66,82 @@ async function hashFile(file: string): Promise<string> {
  */
 export async function readCheckpoint(directory: string, layout: ParameterLayout): Promise<ReadCheckpoint> {
   const manifest = await verifyCheckpoint(directory);
-  const parameters = readSegments(path.join(directory, parametersFile), layout, '');
+  const parameters = readParameters(path.join(directory, parametersFile), layout);
   const optimizer =
-    optimizerFile in manifest.files ? readSegments(path.join(directory, optimizerFile), layout, velocitySuffix) : null;
+    optimizerFile in manifest.files
+      ? readOptimizer(path.join(directory, optimizerFile), layout, optimizerNameOf(manifest))
+      : null;
   return { path: directory, manifest, parameters, optimizer };
 }
 
-/** @throws ShowtellError `parameters/state-mismatch` when the file's tensors are not the layout's */
-function readSegments(file: string, layout: ParameterLayout, suffix: string): Segments {
-  const content = readSafetensorsHeader(file);
-  const found = new Map(content.entries.map((entry) => [entry.name, entry]));
+/** @throws ShowtellError `checkpoint/damaged` */
+function optimizerNameOf({ job }: Manifest): OptimizerName {
+  const { name } = (job['optimizer'] ?? {}) as { name?: unknown };
+  if (typeof name !== 'string' || !(name in slotKinds))
+    throw new ShowtellError('checkpoint/damaged', {
+      path: optimizerFile,
+      detail: `its job's optimizer is ${JSON.stringify(name)}`,
+    });
+  return name as OptimizerName;
+}
+
+function readParameters(file: string, layout: ParameterLayout): Segments {
+  const tensors = new NamedTensors(file);
   const segments = allocateSegments(layout);
-  const wanted = layout.entries.filter(({ segment }) => suffix === '' || segment !== 'statistics');
-  for (const entry of wanted) {
-    const name = `${entry.name}${suffix}`;
-    const stored = found.get(name);
-    found.delete(name);
-    if (stored === undefined)
-      throw new ShowtellError('parameters/state-mismatch', { where: file, detail: `it has no ${name}` });
-    if (stored.shape.join() !== entry.shape.join())
-      throw new ShowtellError('parameters/state-mismatch', {
-        where: file,
-        detail: `${name} is [${stored.shape.join(', ')}] there and [${entry.shape.join(', ')}] in the model`,
-      });
-    readTensor(content, stored, tensorView(segments, entry));
-  }
-  const [extra] = found.keys();
-  if (extra !== undefined)
-    throw new ShowtellError('parameters/state-mismatch', { where: file, detail: `the model has no ${extra}` });
+  for (const entry of layout.entries) tensors.read(entry.name, entry, segments);
+  tensors.end();
   return segments;
+}
+
+function readOptimizer(file: string, layout: ParameterLayout, name: OptimizerName): OptimizerState {
+  const tensors = new NamedTensors(file);
+  const slots = slotKinds[name].map(({ suffix }) => {
+    const segments = allocateSegments(layout);
+    for (const entry of trainedEntries(layout)) tensors.read(`${entry.name}${suffix}`, entry, segments);
+    return segments;
+  });
+  const powers =
+    name === 'adam' ? { beta1: tensors.scalar(powerNames.beta1), beta2: tensors.scalar(powerNames.beta2) } : null;
+  tensors.end();
+  return { name, slots, powers };
+}
+
+/** A safetensors file whose tensors are taken one by one, until none is left over. */
+class NamedTensors {
+  readonly #content;
+  readonly #left;
+
+  constructor(private readonly file: string) {
+    this.#content = readSafetensorsHeader(file);
+    this.#left = new Map(this.#content.entries.map((entry) => [entry.name, entry]));
+  }
+
+  /** @throws ShowtellError `parameters/state-mismatch` when the file lacks it or has another shape */
+  read(name: string, entry: LayoutEntry, into: Segments): void {
+    readTensor(this.#content, this.#take(name, entry.shape), tensorView(into, entry));
+  }
+
+  /** @throws ShowtellError `parameters/state-mismatch` */
+  scalar(name: string): number {
+    return readTensor(this.#content, this.#take(name, []))[0] ?? 0;
+  }
+
+  #take(name: string, shape: readonly number[]) {
+    const stored = this.#left.get(name);
+    this.#left.delete(name);
+    if (stored === undefined) throw this.#mismatch(`it has no ${name}`);
+    if (stored.shape.join() !== shape.join())
+      throw this.#mismatch(`${name} is [${stored.shape.join(', ')}] there and [${shape.join(', ')}] in the model`);
+    return stored;
+  }
+
+  /** @throws ShowtellError `parameters/state-mismatch` when tensors are left over */
+  end(): void {
+    const [extra] = this.#left.keys();
+    if (extra !== undefined) throw this.#mismatch(`the model has no ${extra}`);
+  }
+
+  #mismatch(detail: string): ShowtellError {
+    return new ShowtellError('parameters/state-mismatch', { where: this.file, detail });
+  }
 }

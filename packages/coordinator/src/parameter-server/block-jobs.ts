@@ -1,5 +1,6 @@
 import type { BodyPart, WireDtype } from '@showtell/shared/tensors/gradient-body.js';
 import type { SegmentName } from '@showtell/shared/tensors/layout.js';
+import type { UpdateRule } from './optimizer.js';
 
 /** A block as the thread that owns it knows it. */
 export interface OwnedBlock {
@@ -72,13 +73,14 @@ export interface UpdateJob {
   readonly segments: readonly SegmentName[];
   readonly gradient: SharedArrayBuffer;
   readonly scale: number;
-  readonly rate: number;
-  readonly momentum: number | null;
+  readonly rule: UpdateRule;
+  /** Of the moving averages. */
   readonly decay: number;
   readonly current: Readonly<Record<SegmentName, SharedArrayBuffer>>;
   readonly next: Readonly<Record<SegmentName, SharedArrayBuffer>>;
-  readonly velocity: Readonly<Record<SegmentName, SharedArrayBuffer>> | null;
-  readonly nextVelocity: Readonly<Record<SegmentName, SharedArrayBuffer>> | null;
+  /** What the optimizer keeps, slot by slot. */
+  readonly slots: readonly Readonly<Record<SegmentName, SharedArrayBuffer>>[];
+  readonly nextSlots: readonly Readonly<Record<SegmentName, SharedArrayBuffer>>[];
   /** Which file of each segment's ring is written. */
   readonly ring: Readonly<Partial<Record<SegmentName, number>>> | null;
 }

@@ -159,19 +159,34 @@ export class BlockWork {
       const unmoved = this.#isZero(job.gradient, block);
       if (unmoved) area.other.fill(0, 0, size);
       else area.other.set(new Float32Array(job.gradient, (this.#setup.sumOffsets[segment] + offset) * 4, size));
-      if (segment === 'statistics') {
-        area.moveAverages(job.decay, size);
-      } else if (job.momentum !== null && job.velocity !== null && job.nextVelocity !== null) {
-        area.third.set(new Float32Array(job.velocity[segment], offset * 4, size));
-        area.descendWithMomentum(job.scale, job.rate, job.momentum, size);
-        new Float32Array(job.nextVelocity[segment], offset * 4, size).set(area.third.subarray(0, size));
-      } else {
-        area.descend(job.scale, job.rate, size);
-      }
+      if (segment === 'statistics') area.moveAverages(job.decay, size);
+      else this.#descend(job, block);
       new Float32Array(job.next[segment], offset * 4, size).set(area.values.subarray(0, size));
       this.#writeRing(job.ring, block);
     }
     return { kind: 'done' };
+  }
+
+  /** The optimizer's rule on the area's values and gradient. A gradient of zero is one: what is kept fades by it. */
+  #descend({ rule, scale, slots, nextSlots }: UpdateJob, { segment, offset, size }: OwnedBlock): void {
+    const area = this.#area;
+    const kept = [area.third, area.fourth];
+    for (const [i, slot] of slots.entries()) kept[i]?.set(new Float32Array(slot[segment], offset * 4, size));
+    switch (rule.kind) {
+      case 'sgd':
+        area.descend(scale, rule.rate, size);
+        break;
+      case 'momentum':
+        area.descendWithMomentum(scale, rule.rate, rule.momentum, size);
+        break;
+      case 'rmsprop':
+        area.descendWithRmsprop(scale, rule.rate, rule, size);
+        break;
+      case 'adam':
+        area.descendWithAdam(scale, rule.rate, rule, size);
+    }
+    for (const [i, slot] of nextSlots.entries())
+      new Float32Array(slot[segment], offset * 4, size).set((kept[i] ?? area.third).subarray(0, size));
   }
 
   #publish(job: PublishJob): BlockAnswer {

@@ -10,6 +10,7 @@ import { headerBytes } from '@showtell/shared/tensors/version-file.js';
 import type { BlockJob, LeafSource, OwnedBlock } from './block-jobs.js';
 import { BlockThreads } from './block-threads.js';
 import { clipScale, globalNorm } from './clip.js';
+import { updateRule } from './optimizer.js';
 import { receiveBody } from './receive-body.js';
 import { SharedMemory } from './shared-memory.js';
 import { StepSum } from './step-sum.js';
@@ -151,7 +152,7 @@ export class ParameterServer implements AsyncDisposable {
       },
       options.threads,
     );
-    const versions = new Versions(layout, options.state, job.optimizer.name === 'momentum');
+    const versions = new Versions(layout, options.state, job.optimizer);
     const server = new ParameterServer(options, versions, threads, shared, squares);
     await server.#writeToRings();
     return server;
@@ -283,20 +284,19 @@ export class ParameterServer implements AsyncDisposable {
     const { job } = this.#options;
     const start = performance.now();
     const draft = this.#versions.draft(segments);
-    const { parameters: current, velocity } = this.#versions.memories;
+    const { parameters: current, slots } = this.#versions.memories;
     this.#stampRings(segments, draft.ring, null);
     await this.#run({
       kind: 'update',
       segments,
       gradient,
       scale,
-      rate,
-      momentum: velocity === null ? null : job.optimizer.momentum,
+      rule: updateRule(job.optimizer, rate, this.#versions.powers),
       decay: job.model.encoder.batchNormDecay,
       current,
       next: draft.parameters,
-      velocity,
-      nextVelocity: draft.velocity,
+      slots,
+      nextSlots: draft.slots,
       ring: draft.ring,
     });
     const updated = performance.now();

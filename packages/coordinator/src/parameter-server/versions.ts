@@ -1,3 +1,4 @@
+import type { Job } from '@showtell/shared/job/job.js';
 import type { PhaseName } from '@showtell/shared/job/phases.js';
 import {
   type ParameterLayout,
@@ -6,6 +7,7 @@ import {
   type Segments,
 } from '@showtell/shared/tensors/layout.js';
 import { allocateShared } from '@showtell/shared/tensors/shared-memory.js';
+import { type BetaPowers, firstPowers, nextPowers, type OptimizerState, slotKinds } from './optimizer.js';
 
 /** One segment's values as a version brought them forth; versions that did not change it share it. */
 interface SegmentBuffer {
@@ -24,7 +26,10 @@ interface HeldVersion {
   readonly lineage: number;
   phase: PhaseName | null;
   readonly parameters: Readonly<Record<SegmentName, SegmentBuffer>>;
-  readonly velocity: Readonly<Record<SegmentName, SegmentBuffer>> | null;
+  /** What the optimizer keeps. */
+  readonly slots: readonly Readonly<Record<SegmentName, SegmentBuffer>>[];
+  /** Adam's, of the next update. */
+  readonly powers: BetaPowers | null;
   /** 1 while it is the current one, and one for each pin. */
   users: number;
 }
@@ -35,8 +40,8 @@ export interface PinnedVersion {
   readonly lineage: number;
   readonly phase: PhaseName | null;
   readonly parameters: Segments;
-  /** The optimizer's velocity; null for an optimizer without state. */
-  readonly optimizer: Segments | null;
+  /** null for an optimizer without state. */
+  readonly optimizer: OptimizerState | null;
   readonly release: () => void;
 }
 
@@ -49,14 +54,14 @@ export interface ParameterState {
   /** null: a decision is due, no unit is trained on the version before {@link Versions.setPhase}. */
   readonly phase: PhaseName | null;
   readonly parameters: Segments;
-  /** The optimizer's velocity; null for none, or to begin with zeros. */
-  readonly optimizer: Segments | null;
+  /** null, or another optimizer's: the job's own begins anew. */
+  readonly optimizer: OptimizerState | null;
 }
 
 /** Memory for the segments that an update writes. */
 export interface Draft {
   readonly parameters: Memories;
-  readonly velocity: Memories | null;
+  readonly slots: readonly Memories[];
   readonly ring: Partial<Record<SegmentName, number>>;
 }
 
@@ -78,11 +83,10 @@ export class Versions {
   readonly #held = new Set<HeldVersion>();
   #current: HeldVersion;
 
-  /** @param velocity whether the optimizer keeps one */
   constructor(
     layout: ParameterLayout,
     state: ParameterState,
-    private readonly keepsVelocity: boolean,
+    private readonly optimizer: Job['optimizer'],
   ) {
     this.#layout = layout;
     this.#current = this.#hold(this.#copyOf(state, 0));
@@ -99,9 +103,14 @@ export class Versions {
   }
 
   /** The current version's memory; not to be written. */
-  get memories(): { parameters: Memories; velocity: Memories | null } {
-    const { parameters, velocity } = this.#current;
-    return { parameters: memoriesOf(parameters), velocity: velocity === null ? null : memoriesOf(velocity) };
+  get memories(): { parameters: Memories; slots: Memories[] } {
+    const { parameters, slots } = this.#current;
+    return { parameters: memoriesOf(parameters), slots: slots.map(memoriesOf) };
+  }
+
+  /** Adam's powers for the next update; null for other optimizers. */
+  get powers(): BetaPowers | null {
+    return this.#current.powers;
   }
 
   segment(name: SegmentName): { changedAtStep: number; ring: number } {
@@ -113,36 +122,41 @@ export class Versions {
   }
 
   draft(segments: readonly SegmentName[]): Draft {
-    const { parameters, velocity } = this.memories;
+    const { parameters, slots } = this.memories;
     const ring: Partial<Record<SegmentName, number>> = {};
     for (const segment of segments) {
       parameters[segment] = this.#take(segment);
-      if (velocity !== null && segment !== 'statistics') velocity[segment] = this.#take(segment);
+      if (segment !== 'statistics') for (const slot of slots) slot[segment] = this.#take(segment);
       ring[segment] = (this.#current.parameters[segment].ring + 1) % ringFiles;
     }
-    return { parameters, velocity, ring };
+    return { parameters, slots, ring };
   }
 
   /** Gives a draft's memory back that was not adopted. */
   discard(draft: Draft, segments: readonly SegmentName[]): void {
     for (const segment of segments) {
       this.#free[segment].push(draft.parameters[segment]);
-      if (draft.velocity !== null && segment !== 'statistics') this.#free[segment].push(draft.velocity[segment]);
+      if (segment !== 'statistics') this.#free[segment].push(...draft.slots.map((slot) => slot[segment]));
     }
   }
 
-  /** Makes a draft the current version. */
+  /** Makes a draft the current version; without segments nothing was updated. */
   advance(draft: Draft, segments: readonly SegmentName[], phase: PhaseName | null): void {
     const step = this.#current.step + 1;
     const parameters = { ...this.#current.parameters };
-    const velocity = this.#current.velocity === null ? null : { ...this.#current.velocity };
+    const slots = this.#current.slots.map((slot) => ({ ...slot }));
     for (const segment of segments) {
       const ring = draft.ring[segment] ?? 0;
       parameters[segment] = { memory: draft.parameters[segment], changedAtStep: step, ring, users: 0 };
-      if (velocity !== null && draft.velocity !== null && segment !== 'statistics')
-        velocity[segment] = { memory: draft.velocity[segment], changedAtStep: step, ring: 0, users: 0 };
+      if (segment === 'statistics') continue;
+      for (const [i, slot] of slots.entries()) {
+        const memory = draft.slots[i]?.[segment];
+        if (memory !== undefined) slot[segment] = { memory, changedAtStep: step, ring: 0, users: 0 };
+      }
     }
-    this.#adopt({ step, lineage: this.#current.lineage, phase, parameters, velocity, users: 1 });
+    const { lineage, powers: before } = this.#current;
+    const powers = segments.length === 0 ? before : nextPowers(this.optimizer, before);
+    this.#adopt({ step, lineage, phase, parameters, slots, powers, users: 1 });
   }
 
   /** Replaces the current version by other values. */
@@ -167,13 +181,14 @@ export class Versions {
 
   #pinned(version: HeldVersion): PinnedVersion {
     let released = false;
-    const { step, lineage, phase, parameters, velocity } = version;
+    const { step, lineage, phase, parameters, slots, powers } = version;
+    const { name } = this.optimizer;
     return {
       step,
       lineage,
       phase,
       parameters: this.#views(parameters),
-      optimizer: velocity === null ? null : this.#views(velocity),
+      optimizer: slots.length === 0 ? null : { name, slots: slots.map((slot) => this.#views(slot)), powers },
       release: () => {
         if (!released) this.#release(version);
         released = true;
@@ -198,19 +213,18 @@ export class Versions {
     if (version.users > 0) return;
     this.#held.delete(version);
     for (const segment of segmentNames)
-      for (const buffer of [version.parameters[segment], version.velocity?.[segment]]) {
-        if (buffer === undefined) continue;
+      for (const { [segment]: buffer } of [version.parameters, ...version.slots]) {
         buffer.users -= 1;
         if (buffer.users === 0) this.#free[segment].push(buffer.memory);
       }
   }
 
   #copyOf(state: ParameterState, ring: number): HeldVersion {
-    const copy = (values: Segments | null): Record<SegmentName, SegmentBuffer> => {
+    const copy = (values: Segments | number): Record<SegmentName, SegmentBuffer> => {
       const buffer = (segment: SegmentName): SegmentBuffer => {
         const memory = this.#take(segment);
         const view = new Float32Array(memory, 0, this.#layout.elements[segment]);
-        if (values === null) view.fill(0);
+        if (typeof values === 'number') view.fill(values);
         else view.set(values[segment]);
         return { memory, changedAtStep: state.step, ring, users: 0 };
       };
@@ -221,12 +235,15 @@ export class Versions {
         statistics: buffer('statistics'),
       };
     };
+    const { name } = this.optimizer;
+    const kept = state.optimizer?.name === name ? state.optimizer : null;
     return {
       step: state.step,
       lineage: state.lineage,
       phase: state.phase,
       parameters: copy(state.parameters),
-      velocity: this.keepsVelocity ? copy(state.optimizer) : null,
+      slots: slotKinds[name].map(({ first }, i) => copy(kept?.slots[i] ?? first)),
+      powers: kept?.powers ?? firstPowers(this.optimizer),
       users: 1,
     };
   }
@@ -256,7 +273,6 @@ function memoriesOf(buffers: Readonly<Record<SegmentName, SegmentBuffer>>): Memo
   };
 }
 
-function* buffersOf({ parameters, velocity }: HeldVersion): Generator<SegmentBuffer> {
-  yield* Object.values(parameters);
-  if (velocity !== null) yield* Object.values(velocity);
+function* buffersOf({ parameters, slots }: HeldVersion): Generator<SegmentBuffer> {
+  for (const held of [parameters, ...slots]) yield* Object.values(held);
 }

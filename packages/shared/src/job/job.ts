@@ -107,8 +107,44 @@ const augmentation = z.strictObject({
 });
 
 const optimizer = z.strictObject({
-  name: z.enum(['sgd', 'momentum']).default('sgd').describe('The update rule.'),
-  momentum: z.number().min(0).lt(1).default(0.9).describe('Share of the last update kept; used by momentum only.'),
+  name: z
+    .enum(['sgd', 'momentum', 'rmsprop', 'adam'])
+    .default('sgd')
+    .describe("The update rule, as TensorFlow 1's optimizers compute it. im2txt: sgd."),
+  momentum: z
+    .number()
+    .min(0)
+    .lt(1)
+    .default(0.9)
+    .describe("Share of the last update kept, by momentum and rmsprop. Inception's is 0.9."),
+  decay: z
+    .number()
+    .min(0)
+    .lt(1)
+    .default(0.9)
+    .describe(
+      "rmsprop: share of the mean of squared gradients that a step keeps. TensorFlow's and Inception's is 0.9.",
+    ),
+  beta1: z
+    .number()
+    .min(0)
+    .lt(1)
+    .default(0.9)
+    .describe("adam: share of the mean of gradients that a step keeps. TensorFlow's is 0.9."),
+  beta2: z
+    .number()
+    .min(0)
+    .lt(1)
+    .default(0.999)
+    .describe("adam: share of the mean of squared gradients that a step keeps. TensorFlow's is 0.999."),
+  epsilon: z
+    .number()
+    .gt(0)
+    .nullable()
+    .default(null)
+    .describe(
+      "Keeps the divisor from zero: rmsprop adds it under the root, adam to the root. null: Inception's 1.0 for rmsprop (TensorFlow's own is 1e-10), TensorFlow's 1e-8 for adam.",
+    ),
   clip: z.number().gt(0).default(5.0).describe("Largest global norm of a step's gradient."),
 });
 

@@ -115,6 +115,72 @@
         (local.set $gradient (i32.add (local.get $gradient) (i32.const 16)))
         (br $next))))
 
+  ;; g = scale * gradient; square <- square + (g * g - square) * (1 - decay);
+  ;; velocity <- momentum * velocity + rate * g / sqrt(square + epsilon); parameters <- parameters - velocity
+  (func (export "descendWithRmsprop") (param $parameters i32) (param $square i32) (param $velocity i32)
+    (param $gradient i32) (param $n i32)
+    (param $scale f32) (param $rate f32) (param $decay f32) (param $momentum f32) (param $epsilon f32)
+    (local $end i32) (local $s v128) (local $r v128) (local $d v128) (local $m v128) (local $e v128)
+    (local $g v128) (local $q v128) (local $v v128)
+    (local.set $end (i32.add (local.get $parameters) (i32.shl (local.get $n) (i32.const 2))))
+    (local.set $s (f32x4.splat (local.get $scale)))
+    (local.set $r (f32x4.splat (local.get $rate)))
+    (local.set $d (f32x4.splat (f32.sub (f32.const 1) (local.get $decay))))
+    (local.set $m (f32x4.splat (local.get $momentum)))
+    (local.set $e (f32x4.splat (local.get $epsilon)))
+    (block $done
+      (loop $next
+        (br_if $done (i32.ge_u (local.get $parameters) (local.get $end)))
+        (local.set $g (f32x4.mul (local.get $s) (v128.load (local.get $gradient))))
+        (local.set $q (v128.load (local.get $square)))
+        (local.set $q (f32x4.add (local.get $q) (f32x4.mul
+          (f32x4.sub (f32x4.mul (local.get $g) (local.get $g)) (local.get $q)) (local.get $d))))
+        (v128.store (local.get $square) (local.get $q))
+        (local.set $v (f32x4.add (f32x4.mul (local.get $m) (v128.load (local.get $velocity)))
+          (f32x4.div (f32x4.mul (local.get $r) (local.get $g))
+            (f32x4.sqrt (f32x4.add (local.get $q) (local.get $e))))))
+        (v128.store (local.get $velocity) (local.get $v))
+        (v128.store (local.get $parameters) (f32x4.sub (v128.load (local.get $parameters)) (local.get $v)))
+        (local.set $parameters (i32.add (local.get $parameters) (i32.const 16)))
+        (local.set $square (i32.add (local.get $square) (i32.const 16)))
+        (local.set $velocity (i32.add (local.get $velocity) (i32.const 16)))
+        (local.set $gradient (i32.add (local.get $gradient) (i32.const 16)))
+        (br $next))))
+
+  ;; g = scale * gradient; mean <- mean + (g - mean) * (1 - beta1); square <- square + (g * g - square) * (1 - beta2);
+  ;; parameters <- parameters - rate * mean / (sqrt(square) + epsilon)
+  (func (export "descendWithAdam") (param $parameters i32) (param $mean i32) (param $square i32)
+    (param $gradient i32) (param $n i32)
+    (param $scale f32) (param $rate f32) (param $beta1 f32) (param $beta2 f32) (param $epsilon f32)
+    (local $end i32) (local $s v128) (local $r v128) (local $b1 v128) (local $b2 v128) (local $e v128)
+    (local $g v128) (local $m v128) (local $q v128)
+    (local.set $end (i32.add (local.get $parameters) (i32.shl (local.get $n) (i32.const 2))))
+    (local.set $s (f32x4.splat (local.get $scale)))
+    (local.set $r (f32x4.splat (local.get $rate)))
+    (local.set $b1 (f32x4.splat (f32.sub (f32.const 1) (local.get $beta1))))
+    (local.set $b2 (f32x4.splat (f32.sub (f32.const 1) (local.get $beta2))))
+    (local.set $e (f32x4.splat (local.get $epsilon)))
+    (block $done
+      (loop $next
+        (br_if $done (i32.ge_u (local.get $parameters) (local.get $end)))
+        (local.set $g (f32x4.mul (local.get $s) (v128.load (local.get $gradient))))
+        (local.set $m (v128.load (local.get $mean)))
+        (local.set $m (f32x4.add (local.get $m)
+          (f32x4.mul (f32x4.sub (local.get $g) (local.get $m)) (local.get $b1))))
+        (v128.store (local.get $mean) (local.get $m))
+        (local.set $q (v128.load (local.get $square)))
+        (local.set $q (f32x4.add (local.get $q) (f32x4.mul
+          (f32x4.sub (f32x4.mul (local.get $g) (local.get $g)) (local.get $q)) (local.get $b2))))
+        (v128.store (local.get $square) (local.get $q))
+        (v128.store (local.get $parameters) (f32x4.sub (v128.load (local.get $parameters))
+          (f32x4.div (f32x4.mul (local.get $r) (local.get $m))
+            (f32x4.add (f32x4.sqrt (local.get $q)) (local.get $e)))))
+        (local.set $parameters (i32.add (local.get $parameters) (i32.const 16)))
+        (local.set $mean (i32.add (local.get $mean) (i32.const 16)))
+        (local.set $square (i32.add (local.get $square) (i32.const 16)))
+        (local.set $gradient (i32.add (local.get $gradient) (i32.const 16)))
+        (br $next))))
+
   ;; moving <- moving - (moving - batch) * share
   (func (export "moveAverages") (param $moving i32) (param $batch i32) (param $n i32) (param $share f32)
     (local $end i32) (local $s v128) (local $v v128)

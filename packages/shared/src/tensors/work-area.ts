@@ -25,13 +25,43 @@ interface KernelExports {
     rate: number,
     momentum: number,
   ): void;
+  descendWithRmsprop(
+    parameters: number,
+    square: number,
+    velocity: number,
+    gradient: number,
+    n: number,
+    scale: number,
+    rate: number,
+    decay: number,
+    momentum: number,
+    epsilon: number,
+  ): void;
+  descendWithAdam(
+    parameters: number,
+    mean: number,
+    square: number,
+    gradient: number,
+    n: number,
+    scale: number,
+    rate: number,
+    beta1: number,
+    beta2: number,
+    epsilon: number,
+  ): void;
   moveAverages(moving: number, batch: number, n: number, share: number): void;
   widen(narrow: number, wide: number, n: number): void;
   narrow(wide: number, narrow: number, n: number): void;
 }
 
 const regionBytes = blockElements * 4;
-const address = { values: 0, other: regionBytes, third: 2 * regionBytes, narrow: 3 * regionBytes };
+const address = {
+  values: 0,
+  other: regionBytes,
+  third: 2 * regionBytes,
+  fourth: 3 * regionBytes,
+  narrow: 4 * regionBytes,
+};
 
 const kernels = new WebAssembly.Module(Buffer.from(kernelsWasm, 'base64'));
 
@@ -47,15 +77,17 @@ export class WorkArea {
   readonly values: Float32Array;
   readonly other: Float32Array;
   readonly third: Float32Array;
+  readonly fourth: Float32Array;
   /** bfloat16 bits. */
   readonly bfloat16: Uint16Array;
 
   constructor() {
-    const memory = new WebAssembly.Memory({ initial: (4 * regionBytes) / 65_536 });
+    const memory = new WebAssembly.Memory({ initial: (5 * regionBytes) / 65_536 });
     this.#kernels = new WebAssembly.Instance(kernels, { env: { memory } }).exports as KernelExports;
     this.values = new Float32Array(memory.buffer, address.values, blockElements);
     this.other = new Float32Array(memory.buffer, address.other, blockElements);
     this.third = new Float32Array(memory.buffer, address.third, blockElements);
+    this.fourth = new Float32Array(memory.buffer, address.fourth, blockElements);
     this.bfloat16 = new Uint16Array(memory.buffer, address.narrow, blockElements);
   }
 
@@ -101,6 +133,35 @@ export class WorkArea {
    */
   descendWithMomentum(scale: number, rate: number, momentum: number, n: number): void {
     this.#kernels.descendWithMomentum(address.values, address.third, address.other, n, scale, rate, momentum);
+  }
+
+  /**
+   * As TensorFlow's RMSPropOptimizer, not centred, with g = scale · other: third ← third + (g² − third) · (1 − decay),
+   * fourth ← momentum · fourth + rate · g ÷ √(third + epsilon), values ← values − fourth.
+   */
+  descendWithRmsprop(
+    scale: number,
+    rate: number,
+    { decay, momentum, epsilon }: { readonly decay: number; readonly momentum: number; readonly epsilon: number },
+    n: number,
+  ): void {
+    const { values, other, third, fourth } = address;
+    this.#kernels.descendWithRmsprop(values, third, fourth, other, n, scale, rate, decay, momentum, epsilon);
+  }
+
+  /**
+   * As TensorFlow's AdamOptimizer, with g = scale · other: third ← third + (g − third) · (1 − beta1), fourth ← fourth +
+   * (g² − fourth) · (1 − beta2), values ← values − rate · third ÷ (√fourth + epsilon).
+   * @param rate the corrected one: learning rate · √(1 − beta2^t) ÷ (1 − beta1^t)
+   */
+  descendWithAdam(
+    scale: number,
+    rate: number,
+    { beta1, beta2, epsilon }: { readonly beta1: number; readonly beta2: number; readonly epsilon: number },
+    n: number,
+  ): void {
+    const { values, other, third, fourth } = address;
+    this.#kernels.descendWithAdam(values, third, fourth, other, n, scale, rate, beta1, beta2, epsilon);
   }
 
   /** values ← values − (values − other) · (1 − decay), as TensorFlow's assign_moving_average */
