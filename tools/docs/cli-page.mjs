@@ -45,7 +45,7 @@ function commandHelp(command, name) {
       .visibleOptions(command)
       .filter((option) => option.long !== '--help')
       .map((option) => [
-        `\`${option.flags}\``,
+        `\`${option.flags.replaceAll('|', '\\|')}\``,
         `${option.mandatory ? '(required) ' : ''}${cell(describe(help, option))}`,
       ]),
   ];

@@ -411,6 +411,21 @@ export const errorTable = {
     (f) => `${f.file} is not the vocabulary that the checkpoint ${f.checkpoint} was trained with.`,
     () => 'Give the word_counts.txt of the data it was trained on; word ids mean other words otherwise.',
   ),
+  'perplexity/no-records': entry<{ detail: string }>(
+    66,
+    (f) => f.detail,
+    () => "Name TFRecord files in --records, such as 'mscoco/val-?????-of-00004', in quotes so that no shell reads them.",
+  ),
+  'perplexity/unknown-word': entry<{ where: string; id: number; word: string; rows: number }>(
+    65,
+    (f) => `${f.where} has the word id ${f.id} ("${f.word}"), but the checkpoint's tables have ${f.rows} rows.`,
+    () => 'Give records that were made with the vocabulary the checkpoint was trained on.',
+  ),
+  'perplexity/other-words': entry<{ where: string; id: number; word: string; known: string }>(
+    65,
+    (f) => `${f.where} has the id ${f.id} for "${f.word}", which is "${f.known}" in the checkpoint's vocabulary.`,
+    () => 'Give records that were made with the vocabulary the checkpoint was trained on: word ids mean other words.',
+  ),
   'worker/no-coordinator': entry<{ where: string; seconds: number }>(
     69,
     (f) => `No coordinator answered at ${f.where} within ${f.seconds} s.`,

@@ -1,4 +1,5 @@
 import { exactLog, exactPow } from '@showtell/shared/exact-math.js';
+import { TopN } from './top-n.js';
 
 /**
  * im2txt's beam search (caption_generator.py, before tensorflow/models pull 6255, which loses the best words), for
@@ -49,10 +50,10 @@ interface Partial extends Caption {
 /** Captions of each image, best first, at most `width`. */
 export async function beamSearch(images: number, next: NextWords, options: BeamOptions): Promise<Caption[][]> {
   const { start, end, width, maxLength, lengthNormalization } = options;
-  const complete = Array.from({ length: images }, () => new Best<Caption>(width));
-  let partial = Array.from({ length: images }, (_, image): Best<Partial> => {
+  const complete = Array.from({ length: images }, () => new TopN<Caption>(width));
+  let partial = Array.from({ length: images }, (_, image): TopN<Partial> => {
     const empty = { words: [], complete: false, logprob: 0, score: 0, row: image, last: start };
-    return new Best<Partial>(width).push(empty);
+    return new TopN<Partial>(width).push(empty);
   });
 
   for (let step = 1; step < maxLength; step++) {
@@ -64,7 +65,7 @@ export async function beamSearch(images: number, next: NextWords, options: BeamO
     );
     let row = 0;
     partial = partial.map((best, image) => {
-      const longer = new Best<Partial>(width);
+      const longer = new TopN<Partial>(width);
       for (const caption of best.items) {
         for (let i = row * width; i < (row + 1) * width; i++) {
           const p = probabilities[i] as number;
@@ -85,28 +86,14 @@ export async function beamSearch(images: number, next: NextWords, options: BeamO
     });
   }
 
-  return complete.map(({ items }, image) =>
-    items.length > 0
-      ? [...items]
-      : (partial[image]?.items ?? []).map(({ words, complete, logprob, score }) => ({
+  return complete.map((found, image) =>
+    found.size > 0
+      ? found.sorted
+      : (partial[image]?.sorted ?? []).map(({ words, complete, logprob, score }) => ({
           words,
           complete,
           logprob,
           score,
         })),
   );
-}
-
-/** The n highest scores pushed so far, best first; among equals the earlier one. */
-class Best<C extends { readonly score: number }> {
-  readonly items: C[] = [];
-
-  constructor(readonly n: number) {}
-
-  push(item: C): this {
-    const place = this.items.findIndex((other) => other.score < item.score);
-    this.items.splice(place === -1 ? this.items.length : place, 0, item);
-    this.items.length = Math.min(this.items.length, this.n);
-    return this;
-  }
 }

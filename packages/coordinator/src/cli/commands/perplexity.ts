@@ -1,0 +1,41 @@
+import type { Command } from 'commander';
+import { checkpointFolder } from '../checkpoint-folder.js';
+import { runWorkerPackage } from '../run-worker-package.js';
+
+interface PerplexityFlags {
+  readonly checkpoint: string;
+  readonly records: readonly string[];
+  readonly vocabulary?: string;
+  readonly json?: true;
+}
+
+export function register(program: Command): void {
+  program
+    .command('perplexity')
+    .description("perplexity of a trained checkpoint on TFRecords, as im2txt's evaluate.py computes it")
+    .requiredOption(
+      '--checkpoint <run|dir>',
+      "a run's folder (its newest checkpoint), RUN@STEP, or a checkpoint's folder",
+    )
+    .requiredOption('--records <glob...>', 'TFRecord files as im2txt wrote them; with *, ? and [a-c], parted by commas')
+    .option('--vocabulary <file>', "the checkpoint's word_counts.txt (default: the one beside it or in its run's data)")
+    .option('--json', 'print {"perplexity", "words", "sequences"}')
+    .addHelpText(
+      'after',
+      `
+Every record counts once: captions whole, pictures as in evaluation, no dropout. No index is needed beside the files.
+All records are checked before the first is computed. Words are those to be said, </S> among them; perplexity is e to the
+mean of −log p over them.
+
+Exit codes: 0, 65 when the checkpoint or a record is damaged or its words are not the checkpoint's, 66 when no file matches.
+
+Example:
+  showtell perplexity --checkpoint runs/coco --records 'mscoco/val-?????-of-00004' --json`,
+    )
+    .action(async ({ checkpoint, records, vocabulary, json }: PerplexityFlags) => {
+      const args = ['--checkpoint', checkpointFolder(checkpoint), ...records.map((pattern) => `--records=${pattern}`)];
+      if (vocabulary !== undefined) args.push(`--vocabulary=${vocabulary}`);
+      if (json === true) args.push('--json');
+      process.exitCode = await runWorkerPackage('perplexity.js', args);
+    });
+}
