@@ -8,7 +8,7 @@ import { openDataset, readRecord } from '@showtell/shared/data/dataset.js';
 import { decodeCaptionExample, decodeCaptionIds, encodeCaptionExample } from '@showtell/shared/data/sequence-example.js';
 import { ShardWriter } from '@showtell/shared/data/shard.js';
 import { scanRecords } from '@showtell/shared/data/tfrecord.js';
-import { pythonWith, runPython } from '../../support/parity-python.js';
+import { runPython, tensorflowPython } from '../../support/parity-python.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
 
 interface Row {
@@ -21,7 +21,7 @@ interface Row {
 
 const fixture = (name: string) => fileURLToPath(new URL(name, import.meta.url));
 const expected = JSON.parse(readFileSync(fixture('expected.json'), 'utf8')) as Row[];
-const python = pythonWith('tensorflow');
+const python = await tensorflowPython();
 
 function toRow(bytes: Uint8Array): Row {
   const { imageId, jpeg, words, ids } = decodeCaptionExample(bytes);
@@ -51,7 +51,7 @@ describe('TFRecords of real TensorFlow', () => {
   });
 
   it.skipIf(python === null)(
-    'written here are read by TFRecordDataset and parse_single_sequence_example (needs a Python with tensorflow, named by SHOWTELL_PARITY_PYTHON)',
+    'written here are read by TFRecordDataset and parse_single_sequence_example (needs a Python with TensorFlow)',
     async () => {
       const directory = temporaryFolder();
       const pictures = { train: 6, val: 1, test: 1 };
