@@ -13,7 +13,7 @@ const pinned: PythonEnvironment = {
   name: 'tensorflow-2.15.1',
   packages: ['tensorflow-cpu==2.15.1', 'tf_slim==1.1.0', 'numpy<2'],
 };
-/** For a later Python; ask by `pythonWith` what is needed besides TensorFlow. */
+/** For a later Python, on which TF-Slim 1.1.0 does not work: ask by `pythonWith` what is needed besides TensorFlow. */
 const current: PythonEnvironment = { name: 'tensorflow-2.21.0', packages: ['tensorflow-cpu==2.21.0'] };
 
 /**

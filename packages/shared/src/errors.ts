@@ -289,6 +289,46 @@ export const errorTable = {
     (f) => `${f.file} is no sound safetensors file: ${f.detail}.`,
     () => 'Fetch or write the file again.',
   ),
+  'tensorflow/malformed': entry<{ file: string; detail: string }>(
+    65,
+    (f) => `${f.file} is no sound part of a TensorFlow checkpoint: ${f.detail}.`,
+    () =>
+      'Fetch or copy it again, with all files of the checkpoint: PREFIX.index and every PREFIX.data-…, or the V1 file.',
+  ),
+  'checkpoint/foreign': entry<{ path: string; detail: string }>(
+    65,
+    (f) => `${f.path} holds no weights that can be read: ${f.detail}.`,
+    () =>
+      'Give a TensorFlow V2 checkpoint (its prefix, .index or .data file, or the folder of its "checkpoint" file), a V1 file, or safetensors.',
+  ),
+  'checkpoint/does-not-fit': entry<{ path: string; model: string; problems: readonly string[] }>(
+    65,
+    (f) => `${f.path} does not fit ${f.model}:\n${f.problems.map((problem) => `  ${problem}`).join('\n')}`,
+    () =>
+      'Check --encoder, and give --depth-multiplier where the net was scaled; docs/checkpoints.md tells what is read.',
+  ),
+  'checkpoint/unknown-variables': entry<{ path: string; variables: readonly string[] }>(
+    65,
+    (f) =>
+      `${f.path} has variables that showtell knows no place for:\n${f.variables.map((name) => `  ${name}`).join('\n')}`,
+    () => 'They may be part of another model. If they may be left out, add --leave-out-unknown.',
+  ),
+  'checkpoint/vocabulary-too-large': entry<{ file: string; words: number; path: string; rows: number }>(
+    65,
+    (f) =>
+      `The vocabulary ${f.file} has ${f.words} words with <UNK>, the tables of ${f.path} have ${f.rows} rows: it is not theirs.`,
+    () => 'Give the word_counts.txt that the checkpoint was trained with.',
+  ),
+  'checkpoint/exists': entry<{ path: string }>(
+    73,
+    (f) => `${f.path} is there already.`,
+    () => 'Give another --out, or remove it first.',
+  ),
+  'checkpoint/other-model': entry<{ path: string; other: string; detail: string }>(
+    65,
+    (f) => `${f.other} is not of the model of ${f.path}: ${f.detail}.`,
+    () => 'Give checkpoints of one job, or of forks with the same model and vocabulary.',
+  ),
   'parameters/version-gone': entry<{ step: number; lineage: number; generation: number }>(
     75,
     (f) => `Version ${f.step} (lineage ${f.lineage}, generation ${f.generation}) of the parameters is held no more.`,

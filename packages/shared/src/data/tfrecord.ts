@@ -16,7 +16,11 @@ const CHUNK_BYTES = 4 * 1024 * 1024;
 
 /** CRC-32C (Castagnoli), rotated and shifted as TensorFlow masks it, so that a CRC of CRCs does no harm. */
 export function maskedCrc32c(data: Uint8Array): number {
-  const crc = crc32c(data);
+  return maskCrc32c(crc32c(data));
+}
+
+/** A CRC-32C that was made piece by piece, as TensorFlow masks it. */
+export function maskCrc32c(crc: number): number {
   return (((crc >>> 15) | (crc << 17)) + 0xa282ead8) >>> 0;
 }
 

@@ -1,0 +1,52 @@
+import { decoderNames } from '@showtell/shared/model/decoder.js';
+
+/** How TensorFlow called the LSTM's variables, by version: up to 0.12, 1.0 to 1.1, and from 1.2 on. */
+export const lstmNamings = {
+  Matrix: { kernel: 'lstm/BasicLSTMCell/Linear/Matrix', bias: 'lstm/BasicLSTMCell/Linear/Bias' },
+  weights: { kernel: 'lstm/basic_lstm_cell/weights', bias: 'lstm/basic_lstm_cell/biases' },
+  kernel: { kernel: decoderNames.kernel, bias: decoderNames.bias },
+} as const;
+export type LstmNaming = keyof typeof lstmNamings;
+
+const ownNames = new Map<string, string>(
+  Object.values(lstmNamings).flatMap(({ kernel, bias }) => [
+    [kernel, decoderNames.kernel],
+    [bias, decoderNames.bias],
+  ]),
+);
+
+/** showtell's name of a variable that some version of im2txt or TF-Slim saved under this one. */
+export function ownName(name: string): string {
+  return ownNames.get(name) ?? name;
+}
+
+/** The name im2txt's graph has for a variable of showtell. */
+export function im2txtName(name: string, naming: LstmNaming): string {
+  if (name === decoderNames.kernel) return lstmNamings[naming].kernel;
+  if (name === decoderNames.bias) return lstmNamings[naming].bias;
+  return name;
+}
+
+/** The step's variable in im2txt's and TF-Slim's graphs. */
+export const globalStep = 'global_step';
+
+/** Why a variable of a file has no place in a model. */
+export type LeftOverReason =
+  'optimizer' | 'step' | 'moving average of a weight' | 'classifier head' | 'bookkeeping' | 'unknown';
+
+/** Slots of TensorFlow's optimizers, which stand behind their weight's name. */
+const slots = /\/(Adam|Adagrad|Momentum|RMSProp|Ftrl|Adadelta|AdaMax|LARSOptimizer)(_\d+)?$/;
+
+/** What TF-Slim's nets have behind the features: classes, and the loss in between that helped to train. */
+const heads = /^(InceptionV\d|InceptionResnetV2)\/(Logits|AuxLogits|Predictions)\//;
+
+/** What a variable is that the model has not. */
+export function leftOverReason(name: string): LeftOverReason {
+  if (name === globalStep) return 'step';
+  if (slots.test(name) || /(^|\/)beta[12]_power(_\d+)?$/.test(name)) return 'optimizer';
+  if (name.endsWith('/ExponentialMovingAverage')) return 'moving average of a weight';
+  if (heads.test(name)) return 'classifier head';
+  if (/(^|\/)(learning_rate|save_counter|_CHECKPOINTABLE_OBJECT_GRAPH)(\/\.ATTRIBUTES\/VARIABLE_VALUE)?$/.test(name))
+    return 'bookkeeping';
+  return 'unknown';
+}

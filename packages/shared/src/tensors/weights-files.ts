@@ -1,0 +1,104 @@
+import { createHash } from 'node:crypto';
+import { closeSync, existsSync, openSync, readdirSync, readFileSync, readSync, statSync } from 'node:fs';
+import { basename, dirname, isAbsolute, join } from 'node:path';
+import { ShowtellError } from '../errors.js';
+import { checkpointStateFile, newestCheckpoint } from './checkpoint-state.js';
+
+/** Which files a path to weights means. */
+export type WeightsFiles =
+  | { readonly format: 'safetensors'; readonly files: readonly [string] }
+  /** The index first, then the data files in the order of their names. */
+  | { readonly format: 'tensorflow-v2'; readonly prefix: string; readonly files: readonly [string, ...string[]] }
+  /** One file, or the shards of a sharded one. */
+  | { readonly format: 'tensorflow-v1'; readonly files: readonly [string, ...string[]] };
+
+/** A sorted table's last eight bytes: V1 files are tables, and so is the index of a V2 checkpoint. */
+const tableMagic = Buffer.from('57fb808b247547db', 'hex');
+
+const pieceBytes = 4 * 1_048_576;
+
+/**
+ * The files that a path means, as people name checkpoints: a V2 checkpoint by its prefix or any of its files, the folder
+ * of a `checkpoint` file, a V1 file, a safetensors file, or the folder of a showtell checkpoint.
+ *
+ * @throws ShowtellError `file/missing`, `checkpoint/foreign`
+ */
+export function weightsFiles(path: string): WeightsFiles {
+  const stat = statSync(path, { throwIfNoEntry: false });
+  if (stat?.isDirectory() === true) return inFolder(path);
+  const prefix = path.replace(/\.(index|meta|data-\d{5}-of-\d{5})$/, '');
+  if ((stat === undefined || prefix !== path) && existsSync(`${prefix}.index`)) return bundle(prefix);
+  if (stat === undefined) {
+    // TensorFlow itself names a sharded V1 checkpoint by a pattern.
+    const shards = beside(path.replace(/-\?{5}-of-(\?{5}|\d{5})$/, ''), /^-\d{5}-of-\d{5}$/);
+    const [first, ...others] = shards;
+    if (first !== undefined) return { format: 'tensorflow-v1', files: [first, ...others] };
+    throw new ShowtellError('file/missing', { file: path, what: 'The weights file' });
+  }
+  if (prefix !== path)
+    throw new ShowtellError('checkpoint/foreign', { path, detail: `there is no ${basename(prefix)}.index beside it` });
+  const { head, tail } = ends(path, stat.size);
+  if (tail.equals(tableMagic)) return { format: 'tensorflow-v1', files: [path] };
+  if (head[8] === 0x7b /* { */) return { format: 'safetensors', files: [path] };
+  throw new ShowtellError('checkpoint/foreign', { path, detail: 'it neither begins nor ends as such a file does' });
+}
+
+function inFolder(folder: string): WeightsFiles {
+  const own = join(folder, 'parameters.safetensors');
+  if (existsSync(own)) return { format: 'safetensors', files: [own] };
+  const state = join(folder, checkpointStateFile);
+  if (!existsSync(state))
+    throw new ShowtellError('checkpoint/foreign', {
+      path: folder,
+      detail: `the folder has no ${checkpointStateFile} file`,
+    });
+  const named = newestCheckpoint(readFileSync(state, 'utf8'));
+  if (named === null)
+    throw new ShowtellError('checkpoint/foreign', { path: state, detail: 'it names no model_checkpoint_path' });
+  // A folder that was moved still says where it was.
+  const here = join(folder, basename(named));
+  const there = isAbsolute(named) ? named : join(folder, named);
+  return weightsFiles(existsSync(dirname(there)) ? there : here);
+}
+
+function bundle(prefix: string): WeightsFiles {
+  const data = beside(prefix, /^\.data-\d{5}-of-\d{5}$/);
+  return { format: 'tensorflow-v2', prefix, files: [`${prefix}.index`, ...data] };
+}
+
+/** The files whose names go on from a path's in a certain way. */
+function beside(path: string, how: RegExp): string[] {
+  const [folder, name] = [dirname(path), basename(path)];
+  if (!existsSync(folder)) return [];
+  return readdirSync(folder)
+    .filter((file) => file.startsWith(name) && how.test(file.slice(name.length)))
+    .sort()
+    .map((file) => join(folder, file));
+}
+
+function ends(file: string, size: number): { head: Buffer; tail: Buffer } {
+  const [head, tail] = [Buffer.alloc(9), Buffer.alloc(8)];
+  const fd = openSync(file, 'r');
+  try {
+    readSync(fd, head, 0, head.length, 0);
+    readSync(fd, tail, 0, tail.length, Math.max(0, size - tail.length));
+  } finally {
+    closeSync(fd);
+  }
+  return { head, tail };
+}
+
+/** SHA-256 of the files' bytes, one file after the other: of a single file its own. @throws as {@link weightsFiles} */
+export function hashOfWeights(path: string): string {
+  const hash = createHash('sha256');
+  const piece = Buffer.alloc(pieceBytes);
+  for (const file of weightsFiles(path).files) {
+    const fd = openSync(file, 'r');
+    try {
+      for (let read = readSync(fd, piece); read > 0; read = readSync(fd, piece)) hash.update(piece.subarray(0, read));
+    } finally {
+      closeSync(fd);
+    }
+  }
+  return hash.digest('hex');
+}
