@@ -29,7 +29,7 @@ import type { ParameterLayout } from '@showtell/shared/tensors/layout.js';
 import { version as showtellVersion } from '@showtell/shared/version.js';
 
 /** What a worker makes of a unit that is due. `hold`: nothing, for ever; `vanish`: the acknowledgement without a result. */
-export type Deed = 'compute' | 'fail' | 'not-finite' | 'hold' | 'die' | 'vanish';
+export type Deed = 'compute' | 'fail' | 'not-finite' | 'hold' | 'die' | 'vanish' | 'give-back';
 
 export interface Script {
   readonly id: string;
@@ -196,7 +196,7 @@ export class ScriptedWorker implements AsyncDisposable {
     if (id.lineage < now.lineage || (id.lineage === now.lineage && id.step < now.step)) {
       this.release(lease);
       lease.acknowledge();
-      this.send({ $case: 'leaseReturned', value: { unit: id, reason: 'stale' } });
+      this.send({ $case: 'leaseReturned', value: { unit: id, reason: 'stale', dropped: true } });
       return false;
     }
     const same = id.step === now.step && id.lineage === now.lineage;
@@ -216,6 +216,11 @@ export class ScriptedWorker implements AsyncDisposable {
     }
     if (deed === 'hold') return void this.held4ever.add(lease);
     this.release(lease);
+    if (deed === 'give-back') {
+      lease.giveBack();
+      this.send({ $case: 'leaseReturned', value: { unit: unit.id, reason: 'made to', dropped: false } });
+      return;
+    }
     if (deed === 'vanish') {
       lease.acknowledge();
       return;

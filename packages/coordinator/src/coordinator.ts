@@ -154,7 +154,7 @@ export async function* coordinate(options: CoordinatorOptions, control: Control)
     }
   };
   const offerOrphansSoon = (step?: number): void => {
-    if (!isOver) setTimeout(() => guarded(() => dispatcher.offerOrphans('its worker is gone', step)), orphanMs).unref();
+    if (!isOver) setTimeout(() => guarded(() => dispatcher.offerOrphans(step)), orphanMs).unref();
   };
   onReconnected = () => {
     brokerWasAway = true;
@@ -176,9 +176,9 @@ export async function* coordinate(options: CoordinatorOptions, control: Control)
     queue,
     workers: () => workers,
     describe,
-    onOfferedAgain: (unit, reason) => {
-      series.unitsRedelivered.inc({ reason: reason.includes('worker') ? 'worker-lost' : 'given-back' });
-      log.warn('a unit is offered again', { step: unit.step, unit: String(unit.index), reason });
+    onOfferedAgain: (unit, reason, detail) => {
+      series.unitsRedelivered.inc({ reason });
+      log.warn('a unit is offered again', { step: unit.step, unit: String(unit.index), reason, detail });
     },
     onBrokerAway: (error) => {
       if (isOver) return;
@@ -217,8 +217,11 @@ export async function* coordinate(options: CoordinatorOptions, control: Control)
         guarded(() => dispatcher.workerLeft(worker, died));
         offerOrphansSoon();
       },
-      leaseReturned: (_worker, unit, reason) => {
-        log.debug('a unit was given back', { step: unit.step, unit: String(unit.index), reason });
+      leaseReturned: (_worker, { unit, reason, dropped }) => {
+        // What is given back the broker offers by itself.
+        if (!dropped) series.unitsRedelivered.inc({ reason: 'given-back' });
+        const what = dropped ? 'a unit was dropped' : 'a unit was given back';
+        log.debug(what, { step: unit.step, unit: String(unit.index), reason });
       },
       unitFailed: (worker, { unit, code, text }) => {
         log.warn('a unit failed', { step: unit.step, unit: String(unit.index), worker: worker.id, code, text });
@@ -355,7 +358,9 @@ export async function* coordinate(options: CoordinatorOptions, control: Control)
   using _leases = every(leaseCheckMs, () => {
     const silentMs = Math.max(job.cluster.leaseSeconds * 1000, reportsMissedMs);
     for (const { worker, unit } of workers.expire(silentMs))
-      guarded(() => dispatcher.offerAgain(unit, `worker ${worker.id} has said nothing for ${silentMs / 1000} s`));
+      guarded(() =>
+        dispatcher.offerAgain(unit, 'worker-silent', `worker ${worker.id} has said nothing for ${silentMs / 1000} s`),
+      );
   });
   using _watch = every(watchMs, () => {
     guarded(restoreQueue);
@@ -373,7 +378,7 @@ export async function* coordinate(options: CoordinatorOptions, control: Control)
       workers: workers.list.length,
     });
     // Its holder may be a straggler, or have lost it without a word: whichever result comes first counts.
-    guarded(() => dispatcher.offerMissing('nothing was heard of it'));
+    guarded(() => dispatcher.offerMissing());
   });
 
   const context = {

@@ -22,6 +22,9 @@ const failuresPerUnit = 3;
 /** A wrong gradient is recomputed once: the same numbers again are the unit's, not the worker's. */
 const refusalsPerUnit = 2;
 
+/** Why a unit is offered again: the values of the metric's label. */
+export type OfferReason = 'worker-lost' | 'worker-silent' | 'unit-failed' | 'refused' | 'straggler' | 'broker-lost';
+
 export interface DispatcherOptions {
   readonly run: string;
   readonly generation: number;
@@ -32,7 +35,8 @@ export interface DispatcherOptions {
   readonly workers: () => Workers;
   /** Names a unit's records for a person. */
   readonly describe: (unit: Unit) => string;
-  readonly onOfferedAgain: (unit: UnitId, reason: string) => void;
+  /** @param detail the same for a person, with who and what */
+  readonly onOfferedAgain: (unit: UnitId, reason: OfferReason, detail: string) => void;
   /** The broker took no message; what is missing there is published when it is back ({@link Dispatcher.catchUp}). */
   readonly onBrokerAway: (error: unknown) => void;
   /** Units of the step that begins may have gone with a worker that never said it held them. */
@@ -106,12 +110,12 @@ export class Dispatcher {
   }
 
   /** Puts a unit that is still needed into the lane that is drained first, for anyone. */
-  async offerAgain(id: UnitId, reason: string): Promise<void> {
+  async offerAgain(id: UnitId, reason: OfferReason, detail: string): Promise<void> {
     const held = this.outstanding.get(offerKey(id));
     if (held === undefined) return;
     held.offer = { ...held.offer, id: { ...held.offer.id, attempt: held.offer.id.attempt + 1 } };
     held.lane = 'now';
-    this.options.onOfferedAgain(held.offer.id, reason);
+    this.options.onOfferedAgain(held.offer.id, reason, detail);
     await this.publish(held);
   }
 
@@ -121,13 +125,13 @@ export class Dispatcher {
     for (const id of worker.leases.values()) {
       if (died && id.step === this.current && this.options.workers().list.length > 0)
         if (this.blame(id, worker, 'the worker died while it held the unit')) return;
-      await this.offerAgain(id, `worker ${worker.id} ${died ? 'died' : 'left'}`);
+      await this.offerAgain(id, 'worker-lost', `worker ${worker.id} ${died ? 'died' : 'left'}`);
     }
   }
 
   async unitFailed(worker: Worker, id: UnitId, detail: string): Promise<void> {
     if (this.blame(id, worker, detail)) return;
-    await this.offerAgain(id, `worker ${worker.id} could not compute it: ${detail}`);
+    await this.offerAgain(id, 'unit-failed', `worker ${worker.id} could not compute it: ${detail}`);
   }
 
   /** A gradient that is not finite, or no gradient: it is computed once more, elsewhere as it comes, before it counts. */
@@ -135,34 +139,36 @@ export class Dispatcher {
     const held = this.outstanding.get(offerKey(id));
     if (held === undefined) return;
     held.refusals.push(`${worker}: ${detail}`);
-    if (held.refusals.length < refusalsPerUnit) return this.offerAgain(id, `its gradient was refused: ${detail}`);
+    if (held.refusals.length < refusalsPerUnit)
+      return this.offerAgain(id, 'refused', `its result was refused: ${detail}`);
     this.stopFor(held, held.refusals);
   }
 
   /**
-   * Offers every unit of the current work that no live worker holds: leases nobody reported, messages a broker lost.
+   * Offers every unit of the current work that no live worker holds, after one was lost: leases that nobody reported.
    *
    * @param step nothing is done when the run has gone on from it.
    */
-  async offerOrphans(reason: string, step = this.current): Promise<void> {
+  async offerOrphans(step = this.current): Promise<void> {
     if (step !== this.current) return;
     for (const { offer } of [...this.outstanding.values()]) {
       const needed = offer.id.evaluation || offer.id.step === this.current;
       if (needed && this.options.workers().holders(offerKey(offer.id)).length === 0)
-        await this.offerAgain(offer.id, reason);
+        await this.offerAgain(offer.id, 'worker-lost', 'its worker is gone');
     }
   }
 
   /** Offers all that the current work waits for a second time, whoever holds it: a straggler's result may be overtaken. */
-  async offerMissing(reason: string): Promise<void> {
+  async offerMissing(): Promise<void> {
     for (const { offer } of [...this.outstanding.values()])
-      if (offer.id.evaluation || offer.id.step === this.current) await this.offerAgain(offer.id, reason);
+      if (offer.id.evaluation || offer.id.step === this.current)
+        await this.offerAgain(offer.id, 'straggler', 'nothing was heard of it');
   }
 
   /** After the broker lost the stream: everything not settled is published anew. */
   async republish(): Promise<void> {
     for (const { offer } of [...this.outstanding.values()])
-      await this.offerAgain(offer.id, 'the broker lost its queue');
+      await this.offerAgain(offer.id, 'broker-lost', 'the broker lost its queue');
   }
 
   /** Publishes what the broker did not take while it was away. */

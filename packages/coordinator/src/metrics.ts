@@ -167,8 +167,8 @@ export const coordinatorSeries = {
     type: 'counter',
     name: 'showtell_units_redelivered_total',
     unit: '',
-    labels: { reason: 'worker-lost, given-back, straggler, not-finite' },
-    help: 'Units offered again.',
+    labels: { reason: 'worker-lost, worker-silent, unit-failed, refused, straggler, broker-lost, given-back' },
+    help: 'Units offered again: by the coordinator, or by the broker after a worker gave one back.',
   },
   unitsDuplicate: {
     type: 'counter',
@@ -195,7 +195,7 @@ export const coordinatorSeries = {
     type: 'counter',
     name: 'showtell_workers_refused_total',
     unit: '',
-    labels: { reason: 'version, job, canary' },
+    labels: { reason: 'version, job, data, canary' },
     help: 'Workers turned away on joining.',
   },
   corruptRecords: {

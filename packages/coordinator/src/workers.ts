@@ -2,6 +2,7 @@ import type { ServerDuplexStream } from '@grpc/grpc-js';
 import {
   Command_Kind,
   type Hello,
+  type LeaseReturned,
   type SessionRequest,
   type SessionResponse,
   type UnitFailure,
@@ -41,7 +42,7 @@ export interface WorkersEvents {
   refused(worker: string, reason: string, text: string): void;
   /** @param died false when it left as it was told to, or after giving back all it held. */
   left(worker: Worker, died: boolean): void;
-  leaseReturned(worker: Worker, unit: UnitId, reason: string): void;
+  leaseReturned(worker: Worker, returned: LeaseReturned & { unit: UnitId }): void;
   unitFailed(worker: Worker, failure: UnitFailure & { unit: UnitId }): void;
 }
 
@@ -179,10 +180,10 @@ export class Workers {
         return;
       }
       case 'leaseReturned': {
-        const { unit, reason } = message.value;
+        const { unit } = message.value;
         if (unit === undefined) return;
         member.leases.delete(offerKey(unit));
-        this.events.leaseReturned(member, unit, reason);
+        this.events.leaseReturned(member, { ...message.value, unit });
         return;
       }
       case 'unitFailure': {

@@ -12,7 +12,8 @@ export interface HeldUnit {
 /** What is told to the coordinator about leases. */
 export interface LeaseEvents {
   taken(unit: UnitId): void;
-  returned(unit: UnitId, reason: string): void;
+  /** @param dropped nobody gets it instead */
+  returned(unit: UnitId, reason: string, dropped: boolean): void;
 }
 
 /**
@@ -62,13 +63,13 @@ export class HeldUnits implements Disposable {
   /** Drops a unit that no step needs. */
   drop(unit: HeldUnit, reason: string): void {
     this.settle(unit);
-    this.events.returned(unit.lease.unit.id, reason);
+    this.events.returned(unit.lease.unit.id, reason, true);
   }
 
   giveBack(unit: HeldUnit, reason: string): void {
     this.forget(unit);
     unit.lease.giveBack();
-    this.events.returned(unit.lease.unit.id, reason);
+    this.events.returned(unit.lease.unit.id, reason, false);
   }
 
   [Symbol.dispose](): void {

@@ -98,7 +98,8 @@ export class Worker {
     });
     using held = new HeldUnits(job.cluster.leaseSeconds, {
       taken: (unit) => member.session.send({ $case: 'leaseTaken', value: { unit } }),
-      returned: (unit, reason) => member.session.send({ $case: 'leaseReturned', value: { unit, reason } }),
+      returned: (unit, reason, dropped) =>
+        member.session.send({ $case: 'leaseReturned', value: { unit, reason, dropped } }),
     });
     const computer = new UnitComputer(this.parts, member, held, this.times, () => this.bell.ring());
     const shift: Shift = { member, held, computer };

@@ -23,6 +23,7 @@ import {
 } from '../../support/coordinator-cluster.js';
 import { eventually } from '../../support/eventually.js';
 import { startTestNats, type TestNats } from '../../support/nats-server.js';
+import { scrape } from '../../support/scrape.js';
 import { ScriptedWorker, type Deed, type Script } from '../../support/scripted-worker.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
 
@@ -242,6 +243,35 @@ describe('a unit', () => {
     const run = begin(['cluster.stallSeconds=1']);
     await run.worker(good('a', { deed: deedAt(1, 0, 'vanish', 1) }));
     await run.until('step', 2);
+  });
+
+  it('is counted by the reason for which it is offered again', async () => {
+    const run = begin(['cluster.stallSeconds=1']);
+    const deeds = [deedAt(1, 0, 'fail', 1), deedAt(2, 0, 'not-finite', 1), deedAt(3, 0, 'vanish', 1), deedAt(3, 1, 'give-back', 1)]; // prettier-ignore
+    const deed = (id: UnitId): Deed => deeds.map((each) => each(id)).find((each) => each !== 'compute') ?? 'compute';
+    await run.worker(good('a', { deed: (id) => (id.step < 4 ? deed(id) : 'hold') }));
+    await run.until('step', 4);
+    let holds = false;
+    const dying = await run.worker(good('b', { deed: () => ((holds = true), 'hold') }));
+    const { http } = await run.announced();
+    const counted = async (): Promise<Record<string, number>> => {
+      const name = /^showtell_units_redelivered_total\{reason="([a-z-]+)"\}$/;
+      return Object.fromEntries(
+        [...(await scrape(http))].flatMap(([key, value]) =>
+          name.test(key) ? [[name.exec(key)?.[1] ?? '', value]] : [],
+        ),
+      );
+    };
+    const before = await counted();
+    expect(before).toEqual({
+      'unit-failed': 1,
+      refused: 1,
+      straggler: expect.toSatisfy((value: number) => value >= 1) as number,
+      'given-back': 1,
+    });
+    await eventually('it holds what had been held too long', () => holds);
+    dying.die();
+    await eventually('its death is counted', async () => ((await counted())['worker-lost'] ?? 0) > 0);
   });
 
   it('with undecodable records is counted, journalled once, and too many end the run', async () => {

@@ -83,6 +83,8 @@ export interface LeaseTaken {
 export interface LeaseReturned {
   unit: UnitId | undefined;
   reason: string;
+  /** No step needs it: the broker offers it to nobody again. */
+  dropped: boolean;
 }
 
 /** The worker could not compute a unit; unlike a death it counts against the unit. */
@@ -525,7 +527,7 @@ export const LeaseTaken: MessageFns<LeaseTaken> = {
 };
 
 function createBaseLeaseReturned(): LeaseReturned {
-  return { unit: undefined, reason: "" };
+  return { unit: undefined, reason: "", dropped: false };
 }
 
 export const LeaseReturned: MessageFns<LeaseReturned> = {
@@ -535,6 +537,9 @@ export const LeaseReturned: MessageFns<LeaseReturned> = {
     }
     if (message.reason !== "") {
       writer.uint32(18).string(message.reason);
+    }
+    if (message.dropped !== false) {
+      writer.uint32(24).bool(message.dropped);
     }
     return writer;
   },
@@ -566,6 +571,14 @@ export const LeaseReturned: MessageFns<LeaseReturned> = {
             }
 
             message.reason = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.dropped = reader.bool();
             continue;
           }
         }
