@@ -429,6 +429,44 @@ export const errorTable = {
     (f) => `${f.where} does not decode: ${f.detail}.`,
     () => 'Give a sound JPEG; "showtell data index" finds such records in shards and excludes them by name.',
   ),
+  // pictures that people give
+  'picture/unknown-format': entry<{ where: string; found: string }>(
+    65,
+    (f) => `${f.where} is no picture that is read here: it is ${f.found}.`,
+    () => 'Give a JPEG, PNG, GIF (its first frame counts), BMP or a still WebP.',
+  ),
+  'picture/too-large': entry<{ where: string; width: number; height: number; maxMegapixels: number; setting: string }>(
+    65,
+    (f) =>
+      `${f.where} has ${f.width} × ${f.height} pixels, ${Math.ceil((f.width * f.height) / 100_000) / 10} megapixels; at most ${f.maxMegapixels} are decoded.`,
+    (f) =>
+      `Make it smaller, or raise the limit: ${f.setting} ${Math.ceil((f.width * f.height) / 1_000_000)}. Each megapixel takes 3 MB of memory.`,
+  ),
+  'picture/too-many-bytes': entry<{ where: string; bytes: number | null; maxBytes: number; setting: string }>(
+    65,
+    (f) => `${f.where} has ${f.bytes === null ? 'too many' : f.bytes} bytes; at most ${f.maxBytes} are read.`,
+    (f) => `Make it smaller, or raise the limit by ${f.setting}.`,
+  ),
+  'picture/unreadable': entry<{ where: string; detail: string }>(
+    66,
+    (f) => `${f.where} cannot be read: ${f.detail}.`,
+    () => 'Check the path and its permissions.',
+  ),
+  'picture/none-found': entry<{ input: string; detail: string }>(
+    66,
+    (f) => `${f.input} leads to no picture: ${f.detail}.`,
+    () => 'Names that end in .jpg, .jpeg, .png, .gif, .bmp or .webp are taken for pictures in a folder.',
+  ),
+  'picture/url-failed': entry<{ url: string; detail: string }>(
+    66,
+    (f) => `${f.url} gave no picture: ${f.detail}.`,
+    () => 'Check the address with a browser; only http and https are fetched, without a log-in.',
+  ),
+  'caption/sheet-unwritable': entry<{ file: string; detail: string }>(
+    73,
+    (f) => `The contact sheet ${f.file} cannot be written: ${f.detail}.`,
+    () => 'Name a file by --html in a folder that is there, on a disk with room.',
+  ),
   'worker/refused': entry<{ code: string; text: string }>(
     78,
     (f) => `The coordinator does not take this worker (${f.code}): ${f.text}`,

@@ -1,112 +1,107 @@
-import { existsSync, readFileSync } from 'node:fs';
-import { parseArgs } from 'node:util';
-import { ShowtellError } from '@showtell/shared/errors.js';
-import type { ScoredCaption } from '@showtell/shared/generated/showtell/v1/parameters.js';
-import { loadCheckpoint, type CaptionModel } from './caption/load-checkpoint.js';
-import { chooseEngine, prepareEngine } from './engine/choose-engine.js';
-import { EngineThread } from './engine/engine-thread.js';
-import { openImageDecoder } from './input/decode-image.js';
-import { inputRulesOf } from './input/input-rules.js';
-import { drawImage } from './input/prepare-unit.js';
-import { captionFeatures } from './units/evaluate-unit.js';
+import { captionPictures, type Outcome } from './caption/caption-pictures.js';
+import { Captioner, checkBeam } from './caption/captioner.js';
+import { ContactSheet, thumbnailSide } from './caption/contact-sheet.js';
+import { findPictures, type PictureSource, readPictureFile } from './caption/find-pictures.js';
+import { loadCheckpoint } from './caption/load-checkpoint.js';
+import { type CaptionOptions, parseCaptionOptions } from './caption/options.js';
+import { PictureThreads } from './caption/picture-threads.js';
+import { jsonLine, plainLines, summary } from './caption/print.js';
+import { type Arrival, watchFolder } from './caption/watch-folder.js';
+import { endProcess } from './end-process.js';
 
-interface CaptionOptions {
-  readonly checkpoint: string;
-  readonly beam: number | null;
-  readonly vocabulary: string | null;
-  readonly json: boolean;
-  readonly images: readonly string[];
+/** The process behind `showtell caption`. @returns the exit code: that of the first picture that failed, or 0 */
+async function main(argv: readonly string[]): Promise<number> {
+  const options = parseCaptionOptions(argv);
+  const model = await loadCheckpoint(options.checkpoint, options.vocabulary);
+  const beam = checkBeam(options.beam ?? model.job.evaluation.beam, model, 'caption');
+  using sheet = options.html === null ? null : new ContactSheet(options.html, { checkpoint: options.checkpoint, beam });
+  const rules = { maxMegapixels: options.maxMegapixels, setting: '--max-megapixels', upright: options.upright };
+  await using captioner = await Captioner.open(model, null);
+  await using threads = await PictureThreads.open(model.job, rules, sheet === null ? null : thumbnailSide);
+
+  const tell = new Teller(options, sheet);
+  const tools = { captioner, threads, beam };
+  for await (const outcome of captionPictures(findPictures(options.inputs, findOptions(options)), tools))
+    if (!tell.outcome(outcome)) return readerGone;
+  tell.sum();
+  if (options.watch !== null) await watch(options.watch, options, tools, tell);
+  sheet?.finish();
+  return tell.exitCode;
 }
 
-/** The process behind `showtell caption`. @returns the exit code: 65 or 66 when pictures were undecodable or missing */
-async function main(argv: readonly string[]): Promise<number> {
-  const options = parseOptions(argv);
-  const model = await loadCheckpoint(options.checkpoint, options.vocabulary);
-  const beam = options.beam ?? model.job.evaluation.beam;
-  const job = { ...model.job, evaluation: { ...model.job.evaluation, beam } };
-  const choice = chooseEngine(job);
-  prepareEngine(choice.options);
-  const engine = await EngineThread.open(choice.name, choice.options);
-  // The addon does not outlive a process.exit under it: its thread ends first, whatever happens.
-  await using _engine = { [Symbol.asyncDispose]: () => engine.close() };
-  await engine.setParameters(model.parameters, { decoder: 0, embedding: 0, encoder: 0, statistics: 0 });
-  let exitCode = 0;
-  const drawn = openPictures({ ...model, job });
-  for (const image of options.images) {
-    try {
-      const features = await engine.features(drawn(image), 1);
-      const { maxLength, lengthNormalization } = job.evaluation;
-      const how = { vocabulary: model.vocabulary, width: beam, maxLength, lengthNormalization };
-      const [captions = []] = await captionFeatures(engine, features, 1, how);
-      process.stdout.write(options.json ? jsonLine(image, captions) : plainLines(image, captions));
-    } catch (error) {
-      if (!(error instanceof ShowtellError)) throw error;
-      exitCode = error.exitCode;
-      process.stderr.write(`showtell caption: ${error.message}\n${error.remedy}\n`);
+function findOptions({ recursive, maxMegabytes, timeout }: CaptionOptions) {
+  return { recursive, maxBytes: maxMegabytes * 1_048_576, timeoutMs: timeout * 1000 };
+}
+
+/** When nobody reads standard output any more, as after `| head`: what a shell says of a command that SIGPIPE ended. */
+const readerGone = 141;
+
+/** Captions what appears in a folder until SIGINT or SIGTERM. */
+async function watch(
+  folder: string,
+  options: CaptionOptions,
+  tools: Parameters<typeof captionPictures>[1],
+  tell: Teller,
+): Promise<void> {
+  const stop = new AbortController();
+  const end = (): void => stop.abort();
+  process.on('SIGINT', end).on('SIGTERM', end);
+  const how = { recursive: options.recursive, everyMs: 500, patienceMs: 5_000, signal: stop.signal };
+  const ready = (): void => void process.stderr.write(`showtell caption: watching ${folder}; Ctrl-C ends it\n`);
+  for await (const arrivals of watchFolder(folder, how, ready)) {
+    const byName = new Map(arrivals.map((arrival) => [arrival.file, arrival]));
+    for await (const outcome of captionPictures(sourcesOf(arrivals, findOptions(options).maxBytes), tools)) {
+      const arrival = byName.get(outcome.name);
+      // What does not decode yet may be half written: it is tried again until it has stood still for a while.
+      if ('error' in outcome && arrival?.isLastTry === false) continue;
+      arrival?.done();
+      if (!tell.outcome(outcome)) stop.abort();
     }
   }
-  return exitCode;
+  process.off('SIGINT', end).off('SIGTERM', end);
 }
 
-/** Pictures as evaluation sees them, by their files. @throws ShowtellError `file/missing`, `input/picture-undecodable` */
-function openPictures({ job, vocabulary }: CaptionModel): (file: string) => Float32Array {
-  const tools = { rules: inputRulesOf(job, vocabulary.unkId), decoder: openImageDecoder(job.engine.device) };
-  return (file) => {
-    if (!existsSync(file)) throw new ShowtellError('file/missing', { file, what: 'The picture' });
-    return drawImage(readFileSync(file), file, null, 0, tools);
-  };
+async function* sourcesOf(arrivals: readonly Arrival[], maxBytes: number): AsyncGenerator<PictureSource> {
+  for (const { file } of arrivals) yield { name: file, bytes: () => readPictureFile(file, maxBytes) };
 }
 
-function jsonLine(image: string, captions: readonly ScoredCaption[]): string {
-  const plain = captions.map(({ caption, logProbability }) => ({ caption, logprob: logProbability }));
-  return `${JSON.stringify({ image, captions: plain })}\n`;
-}
+/** Tells each outcome where it belongs: results on standard output, failures on standard error, both on the sheet. */
+class Teller {
+  exitCode = 0;
+  #done = 0;
+  #failed = 0;
+  #isRead = true;
+  readonly #begun = performance.now();
 
-function plainLines(image: string, captions: readonly ScoredCaption[]): string {
-  const lines = captions.map(({ caption, logProbability }) => `  ${caption}  (${logProbability.toFixed(2)})`);
-  return `${image}\n${lines.join('\n')}\n`;
-}
-
-function parseOptions(argv: readonly string[]): CaptionOptions {
-  const invalid = (detail: string): ShowtellError => new ShowtellError('usage/invalid', { detail, command: 'caption' });
-  let parsed;
-  try {
-    parsed = parseArgs({
-      args: [...argv],
-      allowPositionals: true,
-      options: {
-        checkpoint: { type: 'string' },
-        beam: { type: 'string' },
-        vocabulary: { type: 'string' },
-        json: { type: 'boolean' },
-      },
-    });
-  } catch (cause) {
-    throw invalid(cause instanceof Error ? cause.message : String(cause));
+  constructor(
+    private readonly options: CaptionOptions,
+    private readonly sheet: ContactSheet | null,
+  ) {
+    process.stdout.on('error', () => (this.#isRead = false));
   }
-  const { values, positionals: images } = parsed;
-  if (values.checkpoint === undefined) throw invalid('--checkpoint is missing');
-  if (images.length === 0) throw invalid('no picture was named');
-  const beam = values.beam === undefined ? null : Number(values.beam);
-  if (beam !== null && (!Number.isInteger(beam) || beam < 1 || beam > 32))
-    throw invalid(`--beam ${values.beam ?? ''} is no whole number from 1 to 32`);
-  return {
-    checkpoint: values.checkpoint,
-    beam,
-    vocabulary: values.vocabulary ?? null,
-    json: values.json === true,
-    images,
-  };
+
+  /** @returns whether somebody still reads standard output */
+  outcome(outcome: Outcome): boolean {
+    this.sheet?.add(outcome);
+    if ('error' in outcome) {
+      const { error } = outcome;
+      this.#failed++;
+      if (this.exitCode === 0) this.exitCode = error.exitCode;
+      process.stderr.write(`showtell caption: ${error.message}\n${error.remedy}\n`);
+      return this.#isRead;
+    }
+    const { name, picture, captions } = outcome;
+    this.#done++;
+    process.stdout.write(this.options.json ? jsonLine(name, captions) : plainLines(name, captions));
+    if (picture.orientation !== 1 && !this.options.upright)
+      process.stderr.write(`showtell caption: ${name} is stored turned (EXIF); --upright captions it as it is shown\n`);
+    return this.#isRead;
+  }
+
+  sum(): void {
+    if (this.#done + this.#failed > 1)
+      process.stderr.write(summary(this.#done, this.#failed, (performance.now() - this.#begun) / 1000));
+  }
 }
 
-main(process.argv.slice(2)).then(
-  (code) => process.exit(code),
-  (error: unknown) => {
-    if (error instanceof ShowtellError) process.stderr.write(`showtell caption: ${error.message}\n${error.remedy}\n`);
-    else
-      process.stderr.write(
-        `showtell caption: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`,
-      );
-    process.exit(error instanceof ShowtellError ? error.exitCode : 70);
-  },
-);
+endProcess('caption', main(process.argv.slice(2)));

@@ -19,3 +19,12 @@ export async function runWorkerPackage(program: string, args: readonly string[])
   process.off('SIGINT', ignore).off('SIGTERM', forward);
   return code ?? 128 + (signal === null ? 0 : constants.signals[signal]);
 }
+
+/** Flags as commander has them (`maxMegapixels: '9'`) as the program takes them (`--max-megapixels 9`). */
+export function passOn(flags: Readonly<Record<string, string | number | true | undefined>>): string[] {
+  return Object.entries(flags).flatMap(([name, value]) => {
+    const flag = `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+    if (value === undefined) return [];
+    return value === true ? [flag] : [`${flag}=${value}`];
+  });
+}

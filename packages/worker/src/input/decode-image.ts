@@ -23,7 +23,7 @@ export interface ImageDecoder {
 }
 
 /** What is used of the addon, as it is: tfjs's own declaration knows no tensors of bytes. */
-interface DecodingBinding {
+export interface DecodingBinding {
   createTensor(shape: readonly number[], dtype: number, values: readonly Uint8Array[]): number;
   loadSavedModel(directory: string, tags: string): number;
   runSavedModel(model: number, inputs: readonly number[], feeds: string, fetches: string): { readonly id: number }[];
@@ -43,7 +43,7 @@ interface DecodingBinding {
  * @throws ShowtellError `engine/not-set-up`
  */
 export function openImageDecoder(kind: 'cpu' | 'cuda'): ImageDecoder {
-  const binding = openAddon(kind);
+  const binding = openDecodingBinding(kind);
   const { graph, feed, fetches } = decodingGraph();
   const model = loadGraph({ binding }, graph);
 
@@ -68,7 +68,8 @@ export function openImageDecoder(kind: 'cpu' | 'cuda'): ImageDecoder {
   return { decode };
 }
 
-function openAddon(kind: 'cpu' | 'cuda'): DecodingBinding {
+/** The engine's addon alone, in this thread. @throws ShowtellError `engine/not-set-up` */
+export function openDecodingBinding(kind: 'cpu' | 'cuda'): DecodingBinding {
   const { addon, addonFolder } = engineFolder(kind);
   const holder: { exports: unknown } = { exports: {} };
   try {
@@ -126,8 +127,8 @@ function decodingGraph(): { graph: Graph; feed: string; fetches: string } {
   return { graph, feed: 'jpeg:0', fetches: 'shape:0,proto:0' };
 }
 
-/** The addon's messages are "…\nMessage: …". */
-function reasonOf(error: unknown): string {
+/** Why TensorFlow refused a picture: the addon's messages are "…\nMessage: …". */
+export function reasonOf(error: unknown): string {
   const text = error instanceof Error ? error.message : String(error);
   return (/Message: ([^\n]*)/.exec(text)?.[1] ?? text).trim().replace(/\.$/, '');
 }

@@ -1,0 +1,72 @@
+import { parentPort, workerData } from 'node:worker_threads';
+import { ShowtellError, type ErrorCode } from '@showtell/shared/errors.js';
+import { openPictureDecoder, type PictureRules } from '../input/decode-picture.js';
+import { centralCrop } from '../input/distort.js';
+import { resizeCrop } from '../input/resize.js';
+import { openJpegEncoder } from './encode-jpeg.js';
+import type { ReadPicture } from './picture-threads.js';
+import { shrink } from './thumbnail.js';
+
+/** What a thread is started with. */
+export interface PictureThreadData {
+  readonly device: 'cpu' | 'cuda';
+  readonly rules: PictureRules;
+  /** Side that pictures are resized to before the crop, and of the crop. */
+  readonly resized: number;
+  readonly imageSize: number;
+  /** Side of a thumbnail, as a JPEG; null: none is made. */
+  readonly thumbnail: number | null;
+}
+
+export type PictureRequest =
+  { readonly type: 'read'; readonly bytes: Uint8Array; readonly where: string } | { readonly type: 'close' };
+
+export type PictureReply =
+  | { readonly type: 'opened' }
+  | { readonly type: 'read'; readonly picture: ReadPicture }
+  | { readonly type: 'refused'; readonly code: ErrorCode; readonly facts: unknown }
+  | { readonly type: 'failed'; readonly message: string };
+
+const thumbnailQuality = 80;
+
+/** A thread that turns pictures' bytes into what the encoder sees, one after the other. */
+const port = parentPort;
+if (port === null) throw new TypeError('picture-thread-main.js runs as a worker thread only');
+
+try {
+  const { device, rules, resized, imageSize, thumbnail } = workerData as PictureThreadData;
+  const decode = openPictureDecoder(device);
+  const encode = thumbnail === null ? null : openJpegEncoder(device, thumbnailQuality);
+  const crop = centralCrop(resized, imageSize);
+
+  const read = (bytes: Uint8Array, where: string): ReadPicture => {
+    const picture = decode(bytes, where, rules);
+    const image = new Float32Array(imageSize * imageSize * 3);
+    resizeCrop(picture, resized, crop, image, 0, 'centred');
+    const small = encode === null || thumbnail === null ? null : encode(shrink(picture, thumbnail));
+    const { width, height, format, orientation } = picture;
+    return { image, thumbnail: small, width, height, format, orientation };
+  };
+
+  port.on('message', (request: PictureRequest) => {
+    if (request.type === 'close') {
+      port.close();
+      return;
+    }
+    try {
+      const picture = read(request.bytes, request.where);
+      port.postMessage({ type: 'read', picture } satisfies PictureReply, [picture.image.buffer as ArrayBuffer]);
+    } catch (error) {
+      port.postMessage(replyTo(error));
+    }
+  });
+  port.postMessage({ type: 'opened' } satisfies PictureReply);
+} catch (error) {
+  port.postMessage(replyTo(error));
+  port.close();
+}
+
+function replyTo(error: unknown): PictureReply {
+  if (error instanceof ShowtellError) return { type: 'refused', code: error.code as ErrorCode, facts: error.facts };
+  return { type: 'failed', message: error instanceof Error ? (error.stack ?? error.message) : String(error) };
+}
