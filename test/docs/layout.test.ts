@@ -41,7 +41,15 @@ const orders: Record<string, readonly (readonly string[])[]> = {
     ['plan'],
     ['bus', 'rpc', 'service', 'set-up'],
   ],
-  worker: [['model'], ['engine'], ['input', 'parameters'], ['units'], ['worker.ts'], ['main.ts', 'caption.ts', 'perplexity.ts']],
+  worker: [
+    ['model'],
+    ['engine'],
+    ['input', 'parameters'],
+    ['units'],
+    ['worker.ts', 'caption', 'perplexity'],
+    ['serve'],
+    ['main.ts', 'caption.ts', 'perplexity.ts', 'serve.ts'],
+  ],
 };
 
 function rankOf(path: string): { order: string; rank: number } | null {

@@ -1,5 +1,6 @@
 import { coordinatorSeries } from '@showtell/coordinator/metrics.js';
 import { workerSeries } from '@showtell/worker/metrics.js';
+import { serveSeries } from '@showtell/worker/serve/metrics.js';
 import { cell, generated, table } from './markdown.mjs';
 
 function seriesTable(series) {
@@ -37,5 +38,11 @@ ${seriesTable(coordinatorSeries)}
 Source: \`packages/worker/src/metrics.ts\`.
 
 ${seriesTable(workerSeries)}
+
+## Captions over HTTP
+
+\`showtell serve\`. Source: \`packages/worker/src/serve/metrics.ts\`.
+
+${seriesTable(serveSeries)}
 `;
 }

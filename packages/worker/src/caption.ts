@@ -1,4 +1,4 @@
-import { captionPictures, type Outcome } from './caption/caption-pictures.js';
+import { captionPictures, type CaptionTools, type Outcome } from './caption/caption-pictures.js';
 import { Captioner, checkBeam } from './caption/captioner.js';
 import { ContactSheet, thumbnailSide } from './caption/contact-sheet.js';
 import { findPictures, type PictureSource, readPictureFile } from './caption/find-pictures.js';
@@ -15,12 +15,12 @@ async function main(argv: readonly string[]): Promise<number> {
   const model = await loadCheckpoint(options.checkpoint, options.vocabulary);
   const beam = checkBeam(options.beam ?? model.job.evaluation.beam, model, 'caption');
   using sheet = options.html === null ? null : new ContactSheet(options.html, { checkpoint: options.checkpoint, beam });
-  const rules = { maxMegapixels: options.maxMegapixels, setting: '--max-megapixels', upright: options.upright };
-  await using captioner = await Captioner.open(model, null);
+  const rules = { maxMegapixels: options.maxMegapixels, setting: '--max-megapixels' };
+  await using captioner = await Captioner.open(model, { threads: options.threads });
   await using threads = await PictureThreads.open(model.job, rules, sheet === null ? null : thumbnailSide);
 
   const tell = new Teller(options, sheet);
-  const tools = { captioner, threads, beam };
+  const tools = { captioner, threads, beam, upright: options.upright };
   for await (const outcome of captionPictures(findPictures(options.inputs, findOptions(options)), tools))
     if (!tell.outcome(outcome)) return readerGone;
   tell.sum();
@@ -40,7 +40,7 @@ const readerGone = 141;
 async function watch(
   folder: string,
   options: CaptionOptions,
-  tools: Parameters<typeof captionPictures>[1],
+  tools: CaptionTools,
   tell: Teller,
 ): Promise<void> {
   const stop = new AbortController();
@@ -104,4 +104,6 @@ class Teller {
   }
 }
 
+// What TensorFlow refuses comes as an error; its own lines would say it twice.
+process.env['TF_CPP_MIN_LOG_LEVEL'] ??= '3';
 endProcess('caption', main(process.argv.slice(2)));

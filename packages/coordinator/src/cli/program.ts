@@ -19,6 +19,7 @@ import { register as evaluate } from './commands/evaluate.js';
 import { register as pause } from './commands/pause.js';
 import { register as perplexity } from './commands/perplexity.js';
 import { register as resume } from './commands/resume.js';
+import { register as serve } from './commands/serve.js';
 import { register as status } from './commands/status.js';
 import { register as stop } from './commands/stop.js';
 import { register as train } from './commands/train.js';
@@ -58,7 +59,7 @@ joint phase was unmet, 11 stopped with a checkpoint, 64 a wrong command line, ot
   showtell.commandsGroup('Watch and steer a run');
   for (const register of [status, pause, resume, stop]) register(showtell);
   showtell.commandsGroup('Use what was trained');
-  for (const register of [caption, evaluate, perplexity]) register(showtell);
+  for (const register of [caption, serve, evaluate, perplexity]) register(showtell);
   const checkpoints = group(showtell, 'checkpoint', "look at, check and remove a run's checkpoints");
   for (const register of [checkpointList, checkpointShow, checkpointVerify, checkpointDiff, checkpointPrune])
     register(checkpoints);

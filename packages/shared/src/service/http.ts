@@ -19,6 +19,8 @@ export interface ServiceOptions {
   readonly healthy?: Condition;
   /** Takes the requests that are none of these three; false when it is none of its own either (404). */
   readonly handle?: (request: IncomingMessage, response: ServerResponse) => boolean;
+  /** How long a client may take to send a request, in milliseconds; Node's five minutes by default. */
+  readonly requestMs?: number;
   /** For error messages: what is served, and the option by which a person changes the address. */
   readonly what: string;
   readonly setting: string;
@@ -29,6 +31,8 @@ export interface ServiceServer extends AsyncDisposable {
   readonly port: number;
   /** `http://host:port`, without a slash at the end. */
   readonly url: string;
+  /** Stops listening, waits until every request that was begun is answered, and ends connections as they fall idle. */
+  drain(): Promise<void>;
   /** Stops listening and ends open connections. */
   close(): Promise<void>;
 }
@@ -39,12 +43,18 @@ export interface ServiceServer extends AsyncDisposable {
  */
 export async function serveHttp(options: ServiceOptions): Promise<ServiceServer> {
   const host = options.host ?? '127.0.0.1';
+  let isDraining = false;
   const server = createServer((request, response) => {
+    if (isDraining) response.setHeader('connection', 'close');
     answer(options, request, response).catch((error: unknown) => {
       if (!response.headersSent) send(response, 500, `${String(error)}\n`);
       else response.destroy();
     });
   });
+  if (options.requestMs !== undefined) {
+    server.requestTimeout = options.requestMs;
+    server.headersTimeout = options.requestMs;
+  }
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => reject(listenError(error, host, options)));
     server.listen(options.port, host, resolve);
@@ -55,9 +65,21 @@ export async function serveHttp(options: ServiceOptions): Promise<ServiceServer>
       server.close(() => resolve());
       server.closeAllConnections();
     });
+  const drain = (): Promise<void> =>
+    new Promise((resolve) => {
+      isDraining = true;
+      // A request under way was told nothing of it when it came: its connection falls idle, and is ended then.
+      const idle = setInterval(() => server.closeIdleConnections(), 50);
+      server.close(() => {
+        clearInterval(idle);
+        resolve();
+      });
+      server.closeIdleConnections();
+    });
   return {
     host,
     port,
+    drain,
     url: `http://${host.includes(':') ? `[${host}]` : host}:${port}`,
     close,
     [Symbol.asyncDispose]: close,

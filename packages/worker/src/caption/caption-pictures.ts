@@ -12,15 +12,23 @@ export type Outcome =
 
 type Taken = { readonly name: string; readonly picture: ReadPicture } | Extract<Outcome, { error: ShowtellError }>;
 
+export interface CaptionTools {
+  readonly captioner: Captioner;
+  readonly threads: PictureThreads;
+  readonly beam: number;
+  /** Whether JPEGs are turned by their EXIF tag. */
+  readonly upright: boolean;
+}
+
 /**
  * Captions pictures in their order, as many at a time as a feature graph takes. While the engine computes one batch the
  * next two are read and decoded. What fails to be read or decoded is told in its place; any other error is thrown.
  */
 export async function* captionPictures(
   sources: AsyncIterable<PictureSource>,
-  { captioner, threads, beam }: { captioner: Captioner; threads: PictureThreads; beam: number },
+  { captioner, threads, beam, upright }: CaptionTools,
 ): AsyncGenerator<Outcome, void, undefined> {
-  const taken = workAhead(sources, 2 * captioner.batch, (source) => take(source, threads));
+  const taken = workAhead(sources, 2 * captioner.batch, (source) => take(source, threads, upright));
   let computing: Promise<Outcome[]> = Promise.resolve([]);
   for await (const batch of inBatches(taken, captioner.batch)) {
     const done = await computing;
@@ -33,11 +41,11 @@ export async function* captionPictures(
 }
 
 /** Reads and decodes one. A failure that is not the picture's own is thrown when its turn comes. */
-async function take(source: PictureSource, threads: PictureThreads): Promise<() => Taken> {
+async function take(source: PictureSource, threads: PictureThreads, upright: boolean): Promise<() => Taken> {
   const { name } = source;
   if ('error' in source) return () => source;
   try {
-    const picture = await threads.read(await source.bytes(), name === '-' ? 'standard input' : name);
+    const picture = await threads.read(await source.bytes(), name === '-' ? 'standard input' : name, upright);
     return () => ({ name, picture });
   } catch (error) {
     return () => {

@@ -14,6 +14,14 @@ export interface Captionable {
   readonly beam: number;
 }
 
+/** Either changes the last bits of a caption's probability, as another machine does; neither what is likely. */
+export interface CaptionerOptions {
+  /** Pictures a feature graph takes; default: as many as in training. */
+  readonly batch?: number | null;
+  /** Threads of the engine; default: the job's. */
+  readonly threads?: number | null;
+}
+
 /** A checkpoint in an engine, ready to caption. */
 export class Captioner implements AsyncDisposable {
   private constructor(
@@ -23,15 +31,12 @@ export class Captioner implements AsyncDisposable {
     private readonly engine: EngineThread,
   ) {}
 
-  /**
-   * @param batch pictures a feature graph takes; null: as many as in training, whose bits captions then have too
-   * @throws ShowtellError what opening the engine throws
-   */
-  static async open(model: CaptionModel, batch: number | null): Promise<Captioner> {
+  /** @throws ShowtellError what opening the engine throws */
+  static async open(model: CaptionModel, asked: CaptionerOptions = {}): Promise<Captioner> {
     const { name, options } = chooseEngine(model.job);
-    const featureBatch = batch ?? options.featureBatch;
+    const featureBatch = asked.batch ?? options.featureBatch;
     const decodeBatch = featureBatch * model.job.evaluation.beam;
-    const own = { ...options, featureBatch, decodeBatch };
+    const own = { ...options, featureBatch, decodeBatch, threads: asked.threads ?? options.threads };
     prepareEngine(own);
     const engine = await EngineThread.open(name, own);
     await engine.setParameters(model.parameters, { decoder: 0, embedding: 0, encoder: 0, statistics: 0 });
@@ -40,7 +45,8 @@ export class Captioner implements AsyncDisposable {
 
   /**
    * Captions of each picture, best first. One call of the encoder for all of them; one beam search for all of a width.
-   * A picture's captions do not depend on the others of the call.
+   * What stands beside a picture changes at most the last digits of its captions' probabilities: a product's rounding
+   * depends on the row.
    */
   async caption(pictures: readonly Captionable[]): Promise<ScoredCaption[][]> {
     const features = await this.#features(pictures);

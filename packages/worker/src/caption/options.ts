@@ -15,6 +15,8 @@ export interface CaptionOptions {
   readonly maxMegabytes: number;
   /** Seconds an address may take. */
   readonly timeout: number;
+  /** Of the engine; null: the job's. */
+  readonly threads: number | null;
   readonly inputs: readonly string[];
 }
 
@@ -35,6 +37,7 @@ export function parseCaptionOptions(argv: readonly string[]): CaptionOptions {
     maxMegapixels: positive('--max-megapixels', values['max-megapixels'] ?? '50'),
     maxMegabytes: positive('--max-megabytes', values['max-megabytes'] ?? '64'),
     timeout: positive('--timeout', values.timeout ?? '30'),
+    threads: values.threads === undefined ? null : whole('--threads', values.threads),
     inputs,
   };
 }
@@ -56,6 +59,7 @@ function parsed(argv: readonly string[]) {
         'max-megapixels': { type: 'string' },
         'max-megabytes': { type: 'string' },
         timeout: { type: 'string' },
+        threads: { type: 'string' },
       },
     });
   } catch (cause) {
@@ -67,6 +71,12 @@ function positive(option: string, text: string): number {
   const value = Number(text);
   if (Number.isFinite(value) && value > 0) return value;
   throw invalid(`${option} ${text} is no number above 0`);
+}
+
+function whole(option: string, text: string): number {
+  const value = Number(text);
+  if (Number.isInteger(value) && value > 0) return value;
+  throw invalid(`${option} ${text} is no whole number above 0`);
 }
 
 function invalid(detail: string): ShowtellError {

@@ -10,7 +10,7 @@ import { shrink } from './thumbnail.js';
 /** What a thread is started with. */
 export interface PictureThreadData {
   readonly device: 'cpu' | 'cuda';
-  readonly rules: PictureRules;
+  readonly rules: Omit<PictureRules, 'upright'>;
   /** Side that pictures are resized to before the crop, and of the crop. */
   readonly resized: number;
   readonly imageSize: number;
@@ -19,7 +19,8 @@ export interface PictureThreadData {
 }
 
 export type PictureRequest =
-  { readonly type: 'read'; readonly bytes: Uint8Array; readonly where: string } | { readonly type: 'close' };
+  | { readonly type: 'read'; readonly bytes: Uint8Array; readonly where: string; readonly upright: boolean }
+  | { readonly type: 'close' };
 
 export type PictureReply =
   | { readonly type: 'opened' }
@@ -39,8 +40,8 @@ try {
   const encode = thumbnail === null ? null : openJpegEncoder(device, thumbnailQuality);
   const crop = centralCrop(resized, imageSize);
 
-  const read = (bytes: Uint8Array, where: string): ReadPicture => {
-    const picture = decode(bytes, where, rules);
+  const read = (bytes: Uint8Array, where: string, upright: boolean): ReadPicture => {
+    const picture = decode(bytes, where, { ...rules, upright });
     const image = new Float32Array(imageSize * imageSize * 3);
     resizeCrop(picture, resized, crop, image, 0, 'centred');
     const small = encode === null || thumbnail === null ? null : encode(shrink(picture, thumbnail));
@@ -54,7 +55,7 @@ try {
       return;
     }
     try {
-      const picture = read(request.bytes, request.where);
+      const picture = read(request.bytes, request.where, request.upright);
       port.postMessage({ type: 'read', picture } satisfies PictureReply, [picture.image.buffer as ArrayBuffer]);
     } catch (error) {
       port.postMessage(replyTo(error));

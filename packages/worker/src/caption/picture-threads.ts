@@ -2,7 +2,6 @@ import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { ShowtellError } from '@showtell/shared/errors.js';
 import type { Job } from '@showtell/shared/job/job.js';
-import type { PictureRules } from '../input/decode-picture.js';
 import type { ImageFormat } from '../input/image-header.js';
 import { inputRulesOf } from '../input/input-rules.js';
 import type { PictureReply, PictureRequest, PictureThreadData } from './picture-thread-main.js';
@@ -22,6 +21,7 @@ export interface ReadPicture {
 interface Order {
   readonly bytes: Uint8Array;
   readonly where: string;
+  readonly upright: boolean;
   readonly resolve: (picture: ReadPicture) => void;
   readonly reject: (error: Error) => void;
 }
@@ -49,7 +49,7 @@ export class PictureThreads implements AsyncDisposable {
    * @param thumbnail side of the thumbnails to make besides; null: none
    * @throws ShowtellError `engine/not-set-up`
    */
-  static async open(job: Job, rules: PictureRules, thumbnail: number | null): Promise<PictureThreads> {
+  static async open(job: Job, rules: PictureThreadData['rules'], thumbnail: number | null): Promise<PictureThreads> {
     const { resized, imageSize } = inputRulesOf(job, 0);
     const workerData: PictureThreadData = { device: job.engine.device, rules, resized, imageSize, thumbnail };
     const threads = new PictureThreads();
@@ -60,12 +60,13 @@ export class PictureThreads implements AsyncDisposable {
 
   /**
    * Decodes a picture and draws it as evaluation does. Those waiting are taken in the order of the calls.
+   * @param upright whether a JPEG is turned by its EXIF tag
    * @throws ShowtellError `picture/unknown-format`, `picture/too-large`, `input/picture-undecodable`
    */
-  read(bytes: Uint8Array, where: string): Promise<ReadPicture> {
+  read(bytes: Uint8Array, where: string, upright: boolean): Promise<ReadPicture> {
     if (this.#closed !== null) return Promise.reject(this.#closed);
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ bytes, where, resolve, reject });
+      this.#waiting.push({ bytes, where, upright, resolve, reject });
       this.#hand();
     });
   }
@@ -109,8 +110,8 @@ export class PictureThreads implements AsyncDisposable {
       const order = this.#waiting.shift();
       if (order === undefined) return;
       thread.order = order;
-      const { bytes, where } = order;
-      thread.worker.postMessage({ type: 'read', bytes, where } satisfies PictureRequest);
+      const { bytes, where, upright } = order;
+      thread.worker.postMessage({ type: 'read', bytes, where, upright } satisfies PictureRequest);
     }
   }
 

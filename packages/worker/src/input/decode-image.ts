@@ -130,5 +130,6 @@ function decodingGraph(): { graph: Graph; feed: string; fetches: string } {
 /** Why TensorFlow refused a picture: the addon's messages are "…\nMessage: …". */
 export function reasonOf(error: unknown): string {
   const text = error instanceof Error ? error.message : String(error);
-  return (/Message: ([^\n]*)/.exec(text)?.[1] ?? text).trim().replace(/\.$/, '');
+  const [reason = ''] = (/(?:Message: |run with error: )([^\n]*)/.exec(text)?.[1] ?? text).split('\n');
+  return reason.trim().replace(/\.$/, '');
 }

@@ -34,17 +34,17 @@ export type PictureDecoder = (bytes: Uint8Array, where: string, rules: PictureRu
 export function openPictureDecoder(kind: 'cpu' | 'cuda'): PictureDecoder {
   const jpegs = openImageDecoder(kind);
   const binding = openDecodingBinding(kind);
-  const others = new Map<ImageFormat, (bytes: Uint8Array) => Picture>();
-  const decoderOf = (format: ImageFormat): ((bytes: Uint8Array) => Picture) => {
-    const known = others.get(format) ?? openFormat(binding, format);
-    others.set(format, known);
+  const others = new Map<Operation, (bytes: Uint8Array) => Picture>();
+  const decoderOf = (operation: Operation): ((bytes: Uint8Array) => Picture) => {
+    const known = others.get(operation) ?? openOperation(binding, operation);
+    others.set(operation, known);
     return known;
   };
 
   return (bytes, where, rules) => {
     const header = readImageHeader(bytes);
     if ('foreign' in header) throw new ShowtellError('picture/unknown-format', { where, found: header.foreign });
-    const { format, width, height, orientation, animated } = header;
+    const { format, width, height, orientation, animated, transparent } = header;
     if (animated) throw new ShowtellError('picture/unknown-format', { where, found: `an animated ${format}` });
     const { maxMegapixels, setting } = rules;
     if (width * height > maxMegapixels * 1_000_000)
@@ -53,7 +53,7 @@ export function openPictureDecoder(kind: 'cpu' | 'cuda'): PictureDecoder {
       const stored =
         format === 'jpeg'
           ? jpegs.decode(bytes, where)
-          : decoderOf(format)(format === 'gif' ? firstFrameOf(bytes) : bytes);
+          : decoderOf(transparent ? 'transparent png' : format)(format === 'gif' ? firstFrameOf(bytes) : bytes);
       const picture = rules.upright ? orient(stored, orientation) : stored;
       return { ...picture, format, orientation };
     } catch (cause) {
@@ -66,11 +66,13 @@ export function openPictureDecoder(kind: 'cpu' | 'cuda'): PictureDecoder {
 const uint8: AttributeValue = { type: 'type', value: DataType.uint8 };
 const int = (value: number): AttributeValue => ({ type: 'int', value });
 
-/** TensorFlow's operation for each format; 3 or 4 channels come out of it. */
-const operations: Readonly<
-  Record<Exclude<ImageFormat, 'jpeg'>, { op: string; attributes: Record<string, AttributeValue> }>
-> = {
-  png: { op: 'DecodePng', attributes: { channels: int(4), dtype: uint8 } },
+/**
+ * TensorFlow's operation for each format. A PNG without transparency is not asked for any: of palettes below 8 bits
+ * DecodePng then makes nearly all of the picture transparent.
+ */
+const operations = {
+  png: { op: 'DecodePng', attributes: { channels: int(3), dtype: uint8 } },
+  'transparent png': { op: 'DecodePng', attributes: { channels: int(4), dtype: uint8 } },
   // With or without transparency, as the file has it: it converts between the two for nobody.
   webp: { op: 'DecodeWebP', attributes: { channels: int(0), dtype: uint8 } },
   gif: { op: 'DecodeGif', attributes: {} },
@@ -78,12 +80,12 @@ const operations: Readonly<
     op: 'DecodeImage',
     attributes: { channels: int(3), dtype: uint8, expand_animations: { type: 'bool', value: false } },
   },
-};
+} as const satisfies Record<string, { op: string; attributes: Record<string, AttributeValue> }>;
+type Operation = keyof typeof operations;
 
-/** A graph for one format: bytes to shape and pixels. The pixels come as the tail of a TensorProto, as for JPEG. */
-function openFormat(binding: DecodingBinding, format: ImageFormat): (bytes: Uint8Array) => Picture {
-  if (format === 'jpeg') throw new RangeError('JPEG has a decoder of its own');
-  const { op, attributes } = operations[format];
+/** A graph of one operation: bytes to shape and pixels. The pixels come as the tail of a TensorProto, as for JPEG. */
+function openOperation(binding: DecodingBinding, operation: Operation): (bytes: Uint8Array) => Picture {
+  const { op, attributes } = operations[operation];
   const contents = placeholder('contents', { shape: [], dtype: DataType.string });
   const node = (name: string, kind: string, input: GraphNode, of: Record<string, AttributeValue>, dtype: DataType) => ({
     name,

@@ -7,6 +7,8 @@ export interface ImageHeader {
   readonly orientation: number;
   /** Whether it has more than one frame. Of a GIF it is not asked: only its first frame is ever decoded. */
   readonly animated: boolean;
+  /** Whether a PNG may be seen through somewhere; of other formats it is not asked. */
+  readonly transparent: boolean;
 }
 
 /** Formats that are decoded. */
@@ -32,7 +34,7 @@ export function readImageHeader(bytes: Uint8Array): ImageHeader | { readonly for
   return { foreign: nameForeign(bytes, view) };
 }
 
-const upright = { orientation: 1, animated: false } as const;
+const plain = { orientation: 1, animated: false, transparent: false } as const;
 
 /** Walks the segments up to the frame header, which has the size. */
 function jpegHeader(view: DataView): ImageHeader {
@@ -45,7 +47,7 @@ function jpegHeader(view: DataView): ImageHeader {
     else if (marker === 0x01 || (marker >= 0xd0 && marker <= 0xd8)) at += 2;
     else if (marker >= 0xc0 && marker <= 0xcf && marker !== 0xc4 && marker !== 0xc8 && marker !== 0xcc) {
       const [height, width] = [view.getUint16(at + 5), view.getUint16(at + 7)];
-      return { format: 'jpeg', width, height, orientation, animated: false };
+      return { format: 'jpeg', width, height, ...plain, orientation };
     } else if (marker === 0xd9 || marker === 0xda) throw new RangeError('no frame header');
     else {
       const length = view.getUint16(at + 2);
@@ -79,7 +81,17 @@ function exifOrientation(view: DataView, at: number, length: number): number | n
 
 function pngHeader(view: DataView): ImageHeader {
   if (text(view, 12, 4) !== 'IHDR') throw new RangeError('no IHDR');
-  return { format: 'png', width: view.getUint32(16), height: view.getUint32(20), ...upright };
+  const transparent = (view.getUint8(25) & 4) !== 0 || hasChunkBeforeData(view, 'tRNS');
+  return { format: 'png', width: view.getUint32(16), height: view.getUint32(20), ...plain, transparent };
+}
+
+function hasChunkBeforeData(view: DataView, wanted: string): boolean {
+  for (let at = 8; at + 8 <= view.byteLength; at += 12 + view.getUint32(at)) {
+    const name = text(view, at + 4, 4);
+    if (name === wanted) return true;
+    if (name === 'IDAT') return false;
+  }
+  return false;
 }
 
 /** The screen's size or the first frame's, whichever is larger: both are allocated. */
@@ -87,7 +99,7 @@ function gifHeader(view: DataView): ImageHeader {
   const frame = gifFrame(view);
   const width = Math.max(view.getUint16(6, true), frame.width);
   const height = Math.max(view.getUint16(8, true), frame.height);
-  return { format: 'gif', width, height, ...upright };
+  return { format: 'gif', width, height, ...plain };
 }
 
 /** Where the first frame of a GIF ends, and its size. @throws RangeError when the file is cut off before */
@@ -122,22 +134,22 @@ function bmpHeader(view: DataView): ImageHeader {
     view.getUint32(14, true) === 12
       ? [view.getUint16(18, true), view.getUint16(20, true)]
       : [view.getInt32(18, true), view.getInt32(22, true)];
-  return { format: 'bmp', width: Math.abs(width), height: Math.abs(height), ...upright };
+  return { format: 'bmp', width: Math.abs(width), height: Math.abs(height), ...plain };
 }
 
 function webpHeader(view: DataView): ImageHeader {
   const format = 'webp';
   switch (text(view, 12, 4)) {
     case 'VP8 ':
-      return { format, width: view.getUint16(26, true) & 0x3fff, height: view.getUint16(28, true) & 0x3fff, ...upright };
+      return { format, width: view.getUint16(26, true) & 0x3fff, height: view.getUint16(28, true) & 0x3fff, ...plain };
     case 'VP8L': {
       const bits = view.getUint32(21, true);
-      return { format, width: (bits & 0x3fff) + 1, height: ((bits >>> 14) & 0x3fff) + 1, ...upright };
+      return { format, width: (bits & 0x3fff) + 1, height: ((bits >>> 14) & 0x3fff) + 1, ...plain };
     }
     case 'VP8X': {
       const side = (at: number): number => (view.getUint16(at, true) | (view.getUint8(at + 2) << 16)) + 1;
       const animated = (view.getUint8(20) & 0x02) !== 0;
-      return { format, width: side(24), height: side(27), orientation: 1, animated };
+      return { format, width: side(24), height: side(27), ...plain, animated };
     }
     default:
       throw new RangeError('no VP8 chunk');

@@ -15,6 +15,7 @@ interface CaptionFlags {
   readonly maxMegapixels?: string;
   readonly maxMegabytes?: string;
   readonly timeout?: string;
+  readonly threads?: number;
 }
 
 export function register(program: Command): void {
@@ -35,14 +36,14 @@ export function register(program: Command): void {
     .option('--max-megapixels <n>', 'refuse larger pictures by their header (default: 50)')
     .option('--max-megabytes <n>', 'refuse larger files and downloads (default: 64)')
     .option('--timeout <seconds>', 'how long an address may take (default: 30)')
+    .option('--threads <n>', "threads of the engine (default: the job's)", integerFrom(1))
     .option('--vocabulary <file>', 'the word_counts.txt, where it is neither with the checkpoint nor with its data')
     .addHelpText(
       'after',
       `
 Each caption stands beside its probability, the product of its words' and the end's; logprob is its natural logarithm.
-Pictures are computed in batches, and read and decoded ahead; results come in the order of the arguments. The same picture
-has the same captions, whatever stands beside it. JPEG is decoded as TensorFlow decodes it in training; of PNG, GIF (first
-frame), BMP and WebP docs/caption.md tells. What cannot be captioned is named on standard error, and the others go on.
+Pictures are computed in batches, and read and decoded ahead; results come in the order of the arguments. JPEG is decoded as
+TensorFlow decodes it in training; of PNG, GIF (first frame), BMP and WebP docs/caption.md tells. What cannot be captioned is named on standard error, and the others go on.
 
 Exit codes: 0 every picture was captioned; otherwise that of the first that was not: 65 no picture, damaged or too large,
 66 missing, an address that gave none, a folder or glob without pictures. 64 and 65 before any: the command line, the
