@@ -374,6 +374,16 @@ export const errorTable = {
     (f) => `There is no checkpoint at ${f.path}: ${f.detail}.`,
     () => 'Check the run folder and the step; "showtell checkpoint list RUN" shows what is there.',
   ),
+  'tfjs/malformed': entry<{ file: string; detail: string }>(
+    65,
+    (f) => `${f.file} is no layers model that can be read: ${f.detail}.`,
+    () => 'Give the model.json of a Keras model as tensorflowjs_converter or tfjs writes it, with its weights files beside.',
+  ),
+  'tfjs/other-net': entry<{ file: string; encoder: string; detail: string }>(
+    65,
+    (f) => `${f.file} does not hold ${f.encoder} as TF-Slim has it: ${f.detail}.`,
+    () => 'Check --encoder; Keras’ own InceptionV3 and models made from it fit inception_v3.',
+  ),
 
   // service endpoints
   'service/port-taken': entry<{ host: string; port: number; what: string; setting: string }>(
