@@ -34,7 +34,7 @@ export async function tensorflowPython(): Promise<string | null> {
  * A Python that can import a module: `python`, else the one that `SHOWTELL_PARITY_PYTHON` names, else python3; null
  * when it can't.
  */
-export function pythonWith(module: string, python = process.env['SHOWTELL_PARITY_PYTHON'] ?? 'python3'): string | null {
+function pythonWith(module: string, python = process.env['SHOWTELL_PARITY_PYTHON'] ?? 'python3'): string | null {
   const code = `import importlib.util, sys; sys.exit(importlib.util.find_spec(${JSON.stringify(module)}) is None)`;
   return spawnSync(python, ['-c', code]).status === 0 ? python : null;
 }

@@ -13,7 +13,7 @@ export function unit(name: string, size: number): Float64Array {
   });
 }
 
-export function product(shape: readonly number[]): number {
+function product(shape: readonly number[]): number {
   return shape.reduce((a, b) => a * b, 1);
 }
 

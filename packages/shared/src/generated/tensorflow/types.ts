@@ -12,11 +12,11 @@ export const protobufPackage = "tensorflow";
 export const protobufFileName = "tensorflow/types.proto";
 
 /**
- * What TensorFlow's checkpoint files hold, field for field as tensorflow/core/framework has it: names and numbers are
- * TensorFlow's, and so is what the linter of this project's own messages would have otherwise.
+ * What TensorFlow's checkpoint files hold, field for field as tensorflow/core/framework has it; names and numbers are
+ * TensorFlow's.
  */
 
-/** Types of a tensor's elements. The second hundred are references, which no file holds. */
+/** Types of a tensor's elements. */
 export enum DataType {
   DT_INVALID = 0,
   DT_FLOAT = 1,
