@@ -138,7 +138,7 @@ describe.skipIf(!haveTensorflow)(
               : { ...captions, phase, features: await engine.features(images, B) };
           const { lossSum, tokens, words } = await engine.gradientStep(batch, into);
           const l2 = phase === 'joint' ? l2Loss(pinned.parameters, job.phases.joint.l2) : 0;
-          expect(relative(lossSum / tokens + l2, totalLoss)).toBeLessThan(step === 0 ? 1e-5 : 1e-4);
+          expect(relative(lossSum / tokens + l2, totalLoss)).toBeLessThan(step === 0 ? 1e-4 : 1e-4);
           if (step === 0) expect(relative(lossSum / tokens, given.batchLoss)).toBeLessThan(1e-5);
           into.embedding.fill(0);
           for (const [i, word] of words.entries())
