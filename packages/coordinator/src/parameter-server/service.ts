@@ -14,7 +14,8 @@ import { chunkRanges } from '@showtell/shared/tensors/chunks.js';
 import { toBfloat16 } from '@showtell/shared/tensors/bfloat16.js';
 import { bytesOf, dtypeOf, isSegmentName, type WireDtype, wireTypeOf } from '@showtell/shared/tensors/gradient-body.js';
 import type { Segments } from '@showtell/shared/tensors/layout.js';
-import type { ParameterServer, PushVerdict } from './parameter-server.js';
+import type { ParameterServer } from './parameter-server.js';
+import type { PushVerdict } from './verdict.js';
 
 /**
  * The part of the gRPC service that moves parameters and gradients; sessions and evaluations are not its business.

@@ -1,7 +1,7 @@
 import type { PhaseName } from '@showtell/shared/job/phases.js';
 import { trainedSegments } from '@showtell/shared/job/phases.js';
 import type { GradientHeader } from '@showtell/shared/generated/showtell/v1/parameters.js';
-import { Phase } from '@showtell/shared/generated/showtell/v1/parameters.js';
+import { Phase, Verdict } from '@showtell/shared/generated/showtell/v1/parameters.js';
 import { isSegmentName, type WireDtype, wireTypeOf } from '@showtell/shared/tensors/gradient-body.js';
 
 /** What the parameter server knows when a gradient is announced. */
@@ -27,6 +27,23 @@ export type HeaderVerdict =
   /** The same worker's same attempt was counted before: it asks again because it missed the answer. */
   | { readonly kind: 'accepted' }
   | { readonly kind: 'duplicate' | 'stale' | 'invalid'; readonly detail: string };
+
+/** What is answered to who pushed a gradient. */
+export interface PushVerdict {
+  readonly verdict: Verdict;
+  readonly detail: string;
+}
+
+const verdicts = {
+  accepted: Verdict.VERDICT_ACCEPTED,
+  duplicate: Verdict.VERDICT_DUPLICATE,
+  stale: Verdict.VERDICT_STALE,
+  invalid: Verdict.VERDICT_INVALID,
+} as const;
+
+export function answer(kind: keyof typeof verdicts, detail: string): PushVerdict {
+  return { verdict: verdicts[kind], detail };
+}
 
 export function phaseOf(phase: PhaseName | null): Phase {
   if (phase === null) return Phase.PHASE_UNSPECIFIED;
