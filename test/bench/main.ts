@@ -1,13 +1,21 @@
 import { parseArgs } from 'node:util';
 import { benchCaption } from './caption.js';
 import { benchDecode } from './decode.js';
+import { benchEncoders } from './encoders.js';
 import { benchExchange } from './exchange.js';
 import type { BenchFigure } from './figure.js';
 import { benchOverhead } from './overhead.js';
 import { benchStep } from './step.js';
 
 /** Every figure of docs/benchmarks.md, each beside its peer's of the same run: npm run bench -- [--json] [--only NAME] */
-const suites = { step: benchStep, exchange: benchExchange, overhead: benchOverhead, decode: benchDecode, caption: benchCaption };
+const suites = {
+  step: benchStep,
+  exchange: benchExchange,
+  overhead: benchOverhead,
+  decode: benchDecode,
+  caption: benchCaption,
+  encoders: benchEncoders,
+};
 
 const { values } = parseArgs({ options: { json: { type: 'boolean' }, only: { type: 'string' } } });
 const chosen = Object.entries(suites).filter(([name]) => values.only === undefined || values.only === name);

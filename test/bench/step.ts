@@ -1,10 +1,7 @@
-import { execFile } from 'node:child_process';
-import { availableParallelism } from 'node:os';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import { instructionSets } from '@showtell/worker/engine/tensorflow/instruction-sets.js';
 import type { BenchFigure } from './figure.js';
 import { torchPython } from './peers/torch.js';
+import { type Measured, best, showtellStep, torchStep } from './run-step.js';
 
 interface Scenario {
   readonly name: string;
@@ -71,18 +68,9 @@ const scenarios: readonly Scenario[] = [
   },
 ];
 
-interface Measured {
-  /** Median milliseconds of a step. */
-  readonly step: number;
-  /** Of its gradient alone, without clipping and update; showtell's step is that. */
-  readonly gradient: number;
-  /** MiB. */
-  readonly peak: number;
-}
-
 /** Rounds of each side; the two take turns, so that what else the machine does meets both. */
 const rounds = 2;
-const batch = { B: 8, T: 20, S: 299 };
+const size = 299;
 
 /**
  * A training step of Inception V3, LSTM 512 and 12,000 words at batch 8, beside PyTorch's of the same model, threads and
@@ -97,9 +85,9 @@ export async function benchStep(): Promise<BenchFigure[]> {
     const ours: Measured[] = [];
     const peers: Measured[][] = scenario.peers.map(() => []);
     for (let round = 0; round < rounds; round++) {
-      ours.push(await showtell(scenario));
+      ours.push(await showtellStep({ ...scenario, name: 'inception_v3', size }));
       if (python === null) continue;
-      for (const [i, options] of scenario.peers.entries()) peers[i]?.push(await torch(python, options, scenario.steps));
+      for (const [i, options] of scenario.peers.entries()) peers[i]?.push(await torchStep(python, options, size, scenario.steps));
     }
     figures.push(...figuresOf(scenario, best(ours), python === null ? null : peers.map(best)));
   }
@@ -148,49 +136,4 @@ function figuresOf({ name, target }: Scenario, ours: Measured, peers: readonly M
       'MiB',
     ),
   ];
-}
-
-async function showtell({ kind, precision, steps }: Scenario): Promise<Measured> {
-  const options = { kind, precision, threads: threads(), steps, warmup: 2, ...batch };
-  const { stdout } = await promisify(execFile)(
-    process.execPath,
-    [fileURLToPath(new URL('./step-worker.mjs', import.meta.url)), JSON.stringify(options)],
-    { maxBuffer: 1 << 24 },
-  );
-  const { times, peak } = JSON.parse(stdout) as { times: number[]; peak: number };
-  const step = median(times);
-  return { step, gradient: step, peak };
-}
-
-async function torch(python: string, options: readonly string[], steps: number): Promise<Measured> {
-  const script = fileURLToPath(new URL('./peers/torch_im2txt.py', import.meta.url));
-  const size = ['--batch', String(batch.B), '--caplen', String(batch.T), '--size', String(batch.S)];
-  const counts = ['--threads', String(threads()), '--steps', String(steps), '--warmup', '3'];
-  const { stdout } = await promisify(execFile)(python, [script, ...options, ...size, ...counts], {
-    maxBuffer: 1 << 24,
-  });
-  const line = JSON.parse(stdout.trim().split('\n').at(-1) ?? '') as Record<string, number>;
-  const { step_ms_median: step = NaN, gradient_ms_median: gradient = NaN, peak_rss_mib: peak = NaN } = line;
-  return { step, gradient, peak };
-}
-
-/** Two at most: a worker of a cluster is small. */
-function threads(): number {
-  return Math.min(2, availableParallelism());
-}
-
-function best(runs: readonly Measured[]): Measured {
-  const smallest = (of: (run: Measured) => number): number => Math.min(...runs.map(of));
-  return {
-    step: smallest((run) => run.step),
-    gradient: smallest((run) => run.gradient),
-    peak: smallest((run) => run.peak),
-  };
-}
-
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return (
-    ((sorted[Math.floor((sorted.length - 1) / 2)] ?? NaN) + (sorted[Math.ceil((sorted.length - 1) / 2)] ?? NaN)) / 2
-  );
 }

@@ -1,18 +1,18 @@
 import { createHash } from 'node:crypto';
-import type * as tfjs from '@tensorflow/tfjs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { decoderNames } from '@showtell/shared/model/decoder.js';
 import { tensorView } from '@showtell/shared/tensors/layout.js';
-import { gradientStep } from '@showtell/worker/engine/eager-step.js';
-import type { Engine, GradientBuffers, JointBatch, DecoderOnlyBatch } from '@showtell/worker/engine/engine.js';
+import type { Engine, GradientBuffers } from '@showtell/worker/engine/engine.js';
 import { TensorflowEngine } from '@showtell/worker/engine/tensorflow/engine.js';
 import { fusedOps } from '@showtell/worker/engine/tensorflow/fused-ops.js';
 import { canBfloat16, instructionSets } from '@showtell/worker/engine/tensorflow/instruction-sets.js';
-import { type Ops, plainOps } from '@showtell/worker/model/ops.js';
+import { plainOps } from '@showtell/worker/model/ops.js';
+import { difference, eagerStep } from '../support/eager-step.js';
 import { haveTensorflow, tensorflow } from '../support/tensorflow.js';
 import {
   B,
   F,
+  small,
   smallBatch,
   smallGradients,
   smallLayout,
@@ -33,67 +33,6 @@ function hash(buffers: GradientBuffers): string {
   return digest.digest('hex');
 }
 
-/** The batch's loss, gradients and statistics, one operation after the other, on the same backend. */
-function eagerly(
-  batch: JointBatch | DecoderOnlyBatch,
-  ops: Ops,
-): { lossSum: number; tensors: Map<string, Float32Array> } {
-  const { tf } = tensorflow();
-  const { embedding: E, units: U } = smallModel.decoder;
-  const S = smallModel.encoder.imageSize;
-  const groups = batch.phase === 'joint' ? ['decoder', 'embedding', 'encoder'] : ['decoder', 'embedding'];
-  const tensors = new Map<string, Float32Array>();
-  let lossSum = NaN;
-  tf.tidy(() => {
-    const values = Object.fromEntries(
-      smallSpecs.map(({ name, shape }) => [
-        name,
-        tf.tensor(tensorView(parameters, smallLayout.entry(name)).slice(), [...shape]),
-      ]),
-    );
-    const captions = {
-      inputs: tf.tensor2d(batch.inputs, [B, T], 'int32'),
-      targets: tf.tensor2d(batch.targets, [B, T], 'int32'),
-      mask: tf.tensor2d(batch.mask, [B, T]),
-    };
-    const dropout = {
-      inputs: tf.tensor3d(batch.dropout.inputs, [T + 1, B, E]),
-      outputs: tf.tensor3d(batch.dropout.outputs, [T, B, U]),
-    };
-    const step = gradientStep(
-      ops,
-      { ...smallModel.encoder, name: 'inception_v3' },
-      values,
-      smallSpecs.filter(({ group }) => groups.includes(group)).map(({ name }) => name),
-      batch.phase === 'joint'
-        ? {
-            phase: batch.phase,
-            captions,
-            dropout,
-            images: tf.tensor4d(batch.images, [B, S, S, 3]),
-            featureDropout: tf.tensor2d(batch.featureDropout, [B, F]),
-          }
-        : { phase: batch.phase, captions, dropout, features: tf.tensor2d(batch.features, [B, F]) },
-    );
-    for (const [name, tensor] of Object.entries({ ...step.gradients, ...step.statistics }) as [string, tfjs.Tensor][])
-      tensors.set(name, tensor.dataSync<'float32'>());
-    lossSum = step.lossSum.dataSync()[0] ?? NaN;
-    tf.dispose([step.lossSum, ...Object.values(step.statistics)]);
-  });
-  return { lossSum, tensors };
-}
-
-/** Largest difference, as a share of the tensor's largest value. */
-function difference(got: Float32Array, wanted: Float32Array): number {
-  let largest = 0;
-  let apart = 0;
-  wanted.forEach((value, i) => {
-    largest = Math.max(largest, Math.abs(value));
-    apart = Math.max(apart, Math.abs(value - (got[i] ?? NaN)));
-  });
-  return largest === 0 ? apart : apart / largest;
-}
-
 describe.skipIf(!haveTensorflow)('the TensorFlow engine (skipped where it is not set up)', () => {
   let engine: Engine;
   beforeAll(async () => {
@@ -112,7 +51,7 @@ describe.skipIf(!haveTensorflow)('the TensorFlow engine (skipped where it is not
     const batch = smallBatch(phase as 'joint');
     const into = smallGradients();
     const { lossSum, tokens, words } = await engine.gradientStep(batch, into);
-    const eager = eagerly(batch, ops());
+    const eager = eagerStep(small, parameters, batch, ops());
     expect(tokens).toBe(10);
     expect(Math.abs(lossSum / eager.lossSum - 1)).toBeLessThan(1e-5);
     const E = smallModel.decoder.embedding;

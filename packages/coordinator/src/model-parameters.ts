@@ -37,11 +37,11 @@ export function firstValues(job: Job, { specs, layout }: ModelParameters): Segme
   return segments;
 }
 
-/** The parameter with the job's own deviation, where it is a convolution's. */
+/** The parameter with the job's own deviation, where it is a convolution's weights. */
 function withStddev(spec: ParameterSpec, stddev: number | null): ParameterSpec {
   const { group, initializer } = spec;
-  if (stddev === null || group !== 'encoder' || initializer.kind !== 'truncated-normal') return spec;
-  return { ...spec, initializer: { ...initializer, stddev } };
+  if (stddev === null || group !== 'encoder' || initializer.kind === 'zeros') return spec;
+  return { ...spec, initializer: { kind: 'truncated-normal', stddev } };
 }
 
 function readEncoder(file: string, layout: ParameterLayout, segments: Segments): void {

@@ -8,6 +8,7 @@ import { cacheFolder } from '@showtell/shared/set-up/cache-folder.js';
 const run = promisify(execFile);
 const version = '2.15.0';
 const packages = [`torch==${version}`, 'torchvision==0.29.2', 'numpy==2.4.6', 'pillow==13.0.0'];
+const timm = 'timm==1.0.31';
 
 /**
  * The Python that has PyTorch: `TORCH_PY`, else of a venv in the cache folder, made on first use (about 6 GB).
@@ -33,4 +34,21 @@ export async function torchPython(): Promise<string | null> {
     await rm(beside, { recursive: true, force: true });
     return null;
   }
+}
+
+/** The same with timm, which has nets that torchvision has not. */
+export async function timmPython(): Promise<string | null> {
+  const python = await torchPython();
+  if (python === null) return null;
+  try {
+    await run(python, ['-c', 'import timm']);
+  } catch {
+    try {
+      await run(python, ['-m', 'pip', 'install', '-q', timm]);
+    } catch (error) {
+      console.error(`no timm to compare with: ${error instanceof Error ? error.message : String(error)}`);
+      return null;
+    }
+  }
+  return python;
 }

@@ -27,6 +27,8 @@ ap.add_argument("--fold-bn", action="store_true", help="decoder phase: fold froz
 ap.add_argument("--fused-sgd", action="store_true")
 ap.add_argument("--lr", type=float, default=None)
 ap.add_argument("--seed", type=int, default=0)
+ap.add_argument("--encoder", choices=["inception_v1", "inception_v3", "inception_resnet_v2"], default="inception_v3",
+                help="torchvision's GoogLeNet (with batch norm, as slim's V1), torchvision's V3, timm's Inception-ResNet-v2")
 a = ap.parse_args()
 if a.features and a.phase != "decoder":
     ap.error("--features only makes sense with --phase decoder")
@@ -90,8 +92,18 @@ class Decoder(nn.Module):
         return (ce * m).sum() / m.sum()
 
 
+FEATURES = {"inception_v1": 1024, "inception_v3": 2048, "inception_resnet_v2": 1536}[a.encoder]
+
+
 def make_cnn():
+    if a.encoder == "inception_resnet_v2":
+        import timm
+        return timm.create_model("inception_resnet_v2", pretrained=False, num_classes=0, drop_rate=0.2)
     import torchvision
+    if a.encoder == "inception_v1":
+        cnn = torchvision.models.googlenet(weights=None, aux_logits=False, transform_input=False, init_weights=True)
+        cnn.fc = nn.Identity()
+        return cnn
     cnn = torchvision.models.inception_v3(weights=None, aux_logits=False,
                                           transform_input=False, init_weights=True)
     cnn.fc = nn.Identity()
@@ -115,7 +127,7 @@ def batch():
     return inp, tgt, (torch.arange(a.caplen)[None] < n).float()
 
 
-dec = Decoder(a.vocab, a.dim).train()
+dec = Decoder(a.vocab, a.dim, FEATURES).train()
 cnn = None
 if not a.features:
     cnn = make_cnn()
@@ -150,7 +162,7 @@ if a.compile:
 data = []
 for _ in range(2):
     if a.features:
-        x = torch.randn(a.batch, 2048).abs()
+        x = torch.randn(a.batch, FEATURES).abs()
     else:
         x = torch.rand(a.batch, 3, a.size, a.size) * 2 - 1
         if a.channels_last:
@@ -197,7 +209,7 @@ oc, st = other_cpus(s0, s1)
 ms.sort()
 med = statistics.median(ms)
 print(json.dumps({
-    "bench": "torch_im2txt", "phase": a.phase, "features": a.features, "batch": a.batch, "size": a.size,
+    "bench": "torch_im2txt", "encoder": a.encoder, "phase": a.phase, "features": a.features, "batch": a.batch, "size": a.size,
     "threads": a.threads, "channels_last": a.channels_last, "compile": a.compile, "bf16": a.bf16,
     "fold_bn": a.fold_bn, "fused_sgd": a.fused_sgd, "steps": a.steps, "lr": lr,
     "trainable_params": sum(p.numel() for p in params),

@@ -67,6 +67,17 @@ describe('the job file', () => {
     ],
     ['the same length twice', { batch: { captionLengths: [16, 16] } }, 'batch.captionLengths: '],
     ['pictures resized below the crop', { augmentation: { resize: 200 } }, 'augmentation.resize: 200 is smaller'],
+    [
+      'pictures smaller than the encoder takes',
+      { model: { encoder: { imageSize: 74 } } },
+      'model.encoder.imageSize: 74 pixels are too few for inception_v3, whose smallest picture has 75',
+    ],
+    [
+      'pictures smaller than another encoder takes',
+      { model: { encoder: { name: 'inception_resnet_v2', imageSize: 32 } } },
+      'model.encoder.imageSize: 32 pixels are too few for inception_resnet_v2, whose smallest picture has 75',
+    ],
+    ['an encoder that there is not', { model: { encoder: { name: 'inception_v4' } } }, 'model.encoder.name: '],
     ['no steps', { phases: { decoderOnly: { steps: 0 }, joint: { steps: 0 } } }, 'phases: both phases have 0 steps'],
     ['a random encoder the preset refuses', { preset: 'im2txt' }, 'model.encoder.weights: is "random"'],
     ['an unknown preset', { preset: 'imtxt' }, 'preset: "imtxt" is not one of im2txt, demo'],
@@ -75,6 +86,10 @@ describe('the job file', () => {
     const problems = problemsOf(content);
     expect(problems).toHaveLength(1);
     expect(problems[0]).toContain(start);
+  });
+
+  it.each(['inception_v1', 'inception_v2'])('lets %s see pictures of any size', (name) => {
+    for (const imageSize of [1, 31, 224]) expect(problemsOf({ model: { encoder: { name, imageSize } } })).toEqual([]);
   });
 
   it('names every bad field at once', () => {

@@ -18,7 +18,9 @@ const haveEngine = existsSync(engineFolder('cpu').addon);
 /** The kinds of row that Inception V3 has not: V2's separable stem, Inception-ResNet's residual blocks. */
 const network: Network = {
   scope: 'Net',
+  nativeSize: 14,
   minDepth: 4,
+  firstValues: 'variance-scaling',
   rows: [
     {
       kind: 'separable',

@@ -8,12 +8,14 @@ import {
   fork,
   maxPool,
   mixed,
+  residual,
   walkNetwork,
 } from '@showtell/shared/model/network.js';
-import { encoderParameters, featuresOf, parametersOf } from '@showtell/shared/model/parameters.js';
+import { encoderParameters, encoders, featuresOf, parametersOf } from '@showtell/shared/model/parameters.js';
+import { fits, smallestSize } from '@showtell/shared/model/smallest-size.js';
 
 function layersOf(rows: readonly Row[], depthMultiplier = 1, minDepth = 16): { layers: ConvLayer[]; channels: number } {
-  const network: Network = { scope: 'Net', minDepth, rows };
+  const network: Network = { scope: 'Net', nativeSize: 32, minDepth, firstValues: 'variance-scaling', rows };
   const layers: ConvLayer[] = [];
   const collect = (layer: ConvLayer) => {
     layers.push(layer);
@@ -53,18 +55,14 @@ describe('the walk over a table', () => {
   });
 
   it("projects a residual block's branches back to its input, biased and without batch norm", () => {
-    const block: Row = {
-      kind: 'residual',
-      branches: [
-        { scope: 'Block/Branch_0', rows: [conv('Conv2d_1x1', 32, [1, 1])] },
-        { scope: 'Block/Branch_1', rows: [conv('Conv2d_0a_1x1', 48, [1, 1])] },
-      ],
-      up: 'Block/Conv2d_1x1',
-      scale: 0.17,
-      relu: true,
-    };
+    const block = residual(
+      'Block',
+      { scale: 0.17 },
+      [conv('Conv2d_1x1', 32, [1, 1])],
+      [conv('Conv2d_0a_1x1', 48, [1, 1])],
+    );
     const { layers, channels } = layersOf([conv('First', 320, [1, 1]), block]);
-    expect(layers.at(-1)).toMatchObject({ name: 'Net/Block/Conv2d_1x1', inputs: 80, outputs: 320, finish: 'bias' });
+    expect(layers.at(-1)).toMatchObject({ name: 'Net/Block/Conv2d_1x1', inputs: 80, outputs: 320, finish: 'bias', scale: 0.17 });
     expect(channels).toBe(320);
   });
 
@@ -93,6 +91,42 @@ describe('the walk over a table', () => {
       45, 16,
     ]);
     expect(featuresOf({ name: 'inception_v3', depthMultiplier: 0.25 })).toBe(512);
+  });
+
+  it('goes below 16 where the encoder is given another smallest depth', () => {
+    const thin = { name: 'inception_v1', depthMultiplier: 0.125 } as const;
+    const channels = (minDepth?: number) =>
+      encoderParameters({ ...thin, ...(minDepth === undefined ? {} : { minDepth }) })
+        .find(({ name }) => name === 'InceptionV1/Conv2d_1a_7x7/weights')
+        ?.shape.at(-1);
+    expect([channels(), channels(10), channels(4)]).toEqual([16, 10, 8]);
+    expect(featuresOf({ ...thin, minDepth: 4 })).toBe(128);
+  });
+});
+
+describe('the encoders', () => {
+  it.each([
+    ['inception_v1', 57, [7, 7, 128], 1024],
+    ['inception_v2', 69, [7, 7, 128], 1024],
+    ['inception_v3', 94, [8, 8, 192], 2048],
+    ['inception_resnet_v2', 244, [8, 8, 1536], 1536],
+  ] as const)('%s has %i convolutions, ends in %j and pools to %i features', (name, count, last, features) => {
+    const layers = encoderLayers({ name, depthMultiplier: 1, imageSize: encoders[name].nativeSize });
+    expect(layers).toHaveLength(count);
+    expect(layers.at(-1)?.output).toEqual(last);
+    expect(featuresOf({ name, depthMultiplier: 1 })).toBe(features);
+  });
+
+  it.each([
+    ['inception_v1', 1],
+    ['inception_v2', 1],
+    ['inception_v3', 75],
+    ['inception_resnet_v2', 75],
+  ] as const)('%s takes pictures from %i pixels on', (name, side) => {
+    expect(smallestSize({ name })).toBe(side);
+    expect([side - 1, side, side + 1].map((size) => fits({ name }, size))).toEqual([false, true, true]);
+    const sides = encoderLayers({ name, depthMultiplier: 1, imageSize: side }).flatMap(({ output }) => output);
+    expect(Math.min(...sides)).toBe(1);
   });
 });
 

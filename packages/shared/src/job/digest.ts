@@ -17,6 +17,9 @@ const growing = ['phases.decoderOnly.steps', 'phases.joint.steps'];
  */
 const outside = [...growing, 'model.encoder.weights', 'model.encoder.allowRandomWeights'];
 
+/** Fields that came later, with the value at which they change nothing: then they are left out, so that older runs go on. */
+const later = new Map<string, unknown>([['model.encoder.minDepth', 16]]);
+
 function numericFields(schema: z.core.$ZodType, value: unknown, path: string, into: Map<string, unknown>): void {
   if (isOperational(schema) || outside.includes(path)) return;
   const inner = unwrap(schema);
@@ -43,7 +46,8 @@ export function numericFieldsOf(job: Job): Map<string, unknown> {
  * @param encoderWeights SHA-256 of the file the encoder starts from; null for random values.
  */
 export function jobDigest(job: Job, encoderWeights: string | null): string {
-  const text = JSON.stringify([...numericFieldsOf(job), ['encoderWeights', encoderWeights]]);
+  const fields = [...numericFieldsOf(job)].filter(([path, value]) => !later.has(path) || later.get(path) !== value);
+  const text = JSON.stringify([...fields, ['encoderWeights', encoderWeights]]);
   return createHash('sha256').update(text).digest('hex');
 }
 

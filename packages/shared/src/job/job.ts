@@ -1,4 +1,6 @@
 import { z } from 'zod';
+import { type EncoderName, encoders } from '../model/parameters.js';
+import { fits, smallestSize } from '../model/smallest-size.js';
 
 /**
  * The job file: every number of a run, with a sentence, a unit and im2txt's value as its default
@@ -26,14 +28,32 @@ const decay = z
 const model = z.strictObject({
   encoder: z
     .strictObject({
-      name: z.enum(['inception_v3']).default('inception_v3').describe("The image encoder, by TF-Slim's name."),
+      name: z
+        .enum(Object.keys(encoders) as EncoderName[])
+        .default('inception_v3')
+        .describe("The image encoder, by TF-Slim's name."),
       depthMultiplier: z
         .number()
         .gt(0)
         .max(2)
         .default(1)
-        .describe("slim's depth multiplier: scales every layer's channels."),
-      imageSize: z.int().min(75).max(1024).default(299).describe('Side of the square the encoder sees, in pixels.'),
+        .describe(
+          "slim's depth_multiplier: scales every layer's channels. slim has none for inception_v1 and inception_resnet_v2; here they scale by the same rule.",
+        ),
+      minDepth: z
+        .int()
+        .min(1)
+        .max(64)
+        .default(16)
+        .describe("slim's min_depth: no layer gets fewer channels than this, however small depthMultiplier is."),
+      imageSize: z
+        .int()
+        .min(1)
+        .max(1024)
+        .default(299)
+        .describe(
+          'Side of the square the encoder sees, in pixels. Made for 224: inception_v1 and inception_v2, which take any; for 299: inception_v3 and inception_resnet_v2, which take 75 and more.',
+        ),
       weights: z
         .string()
         .min(1)
@@ -347,6 +367,12 @@ export const jobSchema = z
       refuse(['batch', 'units'], `${job.batch.examples} examples do not divide into ${job.batch.units} units`);
     if (job.batch.captionLengths.some((length, i, all) => i > 0 && length <= (all[i - 1] ?? 0)))
       refuse(['batch', 'captionLengths'], 'the lengths must rise');
+    const { encoder } = job.model;
+    if (!fits(encoder, encoder.imageSize))
+      refuse(
+        ['model', 'encoder', 'imageSize'],
+        `${encoder.imageSize} pixels are too few for ${encoder.name}, whose smallest picture has ${smallestSize(encoder)}`,
+      );
     if (job.augmentation.resize !== 0 && job.augmentation.resize < job.model.encoder.imageSize)
       refuse(
         ['augmentation', 'resize'],

@@ -1,6 +1,6 @@
 import { sizeOf } from '../tensors/layout.js';
 import { type ConvLayer, type Interpreter, type PoolLayer, outputSide, walkNetwork } from './network.js';
-import { type EncoderShape, type ModelShape, encoders, parametersOf } from './parameters.js';
+import { type EncoderShape, type ModelShape, networkOf, parametersOf } from './parameters.js';
 
 export interface LayerCost {
   readonly name: string;
@@ -68,6 +68,6 @@ export function encoderLayers(encoder: EncoderShape): LayerCost[] {
     }),
     add: (input) => input,
   };
-  walkNetwork(encoders[encoder.name], encoder.depthMultiplier, shapes, { side: encoder.imageSize, channels: 3 });
+  walkNetwork(networkOf(encoder), encoder.depthMultiplier, shapes, { side: encoder.imageSize, channels: 3 });
   return layers;
 }

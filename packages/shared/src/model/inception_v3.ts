@@ -53,7 +53,9 @@ function mixed8(name: string, tall: string): Row {
 
 export const inceptionV3: Network = {
   scope: 'InceptionV3',
+  nativeSize: 299,
   minDepth: 16,
+  firstValues: 'variance-scaling',
   rows: [
     conv('Conv2d_1a_3x3', 32, [3, 3], HALVE), //    149×149×32
     conv('Conv2d_2a_3x3', 32, [3, 3], VALID), //    147×147×32

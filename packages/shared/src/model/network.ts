@@ -14,7 +14,7 @@ interface ConvRow {
   readonly kernel: readonly [height: number, width: number];
   readonly stride: number;
   readonly padding: Padding;
-  /** Standard deviation of the truncated normal first values; null: variance scaling. */
+  /** Standard deviation of the truncated normal first values; null: the network's rule. */
   readonly stddev: number | null;
 }
 
@@ -60,11 +60,21 @@ interface Branch {
 
 export type Row = ConvRow | SeparableRow | PoolRow | ConcatRow | ResidualRow;
 
+/**
+ * Rule for a convolution's first values: slim's variance_scaling_initializer (a truncated normal by fan-in), its
+ * xavier_initializer (uniform, by fan-in and fan-out), or the standard deviation of a truncated normal.
+ */
+export type FirstValues = 'variance-scaling' | 'xavier' | number;
+
 export interface Network {
   /** First part of all variable names. */
   readonly scope: string;
+  /** Side of the square image it was made for, in pixels. */
+  readonly nativeSize: number;
   /** Layers never get thinner than this, whatever the multiplier. */
   readonly minDepth: number;
+  /** First values of convolutions whose row says nothing else. */
+  readonly firstValues: FirstValues;
   readonly rows: readonly Row[];
 }
 
@@ -92,6 +102,16 @@ export function fork(...rows: readonly Row[]): Row {
   return { kind: 'concat', branches: rows.map((row) => ({ scope: '', rows: [row] })) };
 }
 
+/** A residual block: branches under `name/Branch_0` …, joined and projected by `name/Conv2d_1x1`. */
+export function residual(
+  name: string,
+  { scale, relu = true }: { readonly scale: number; readonly relu?: boolean },
+  ...branches: readonly (readonly Row[])[]
+): Row {
+  const scopes = branches.map((rows, i) => ({ scope: `${name}/Branch_${i}`, rows }));
+  return { kind: 'residual', branches: scopes, up: `${name}/Conv2d_1x1`, scale, relu };
+}
+
 /** What a convolution adds and does after its product. */
 export type Finish = 'batch-norm-relu' | 'bias-relu' | 'bias';
 
@@ -104,7 +124,9 @@ export interface ConvLayer {
   readonly inputs: number;
   readonly outputs: number;
   readonly finish: Finish;
-  readonly stddev: number | null;
+  /** What product and bias are multiplied with: a residual block's scale; 1 elsewhere. */
+  readonly scale: number;
+  readonly firstValues: FirstValues;
   /** Depthwise outputs per input channel of a separable convolution; null of an ordinary one. */
   readonly multiplier: number | null;
 }
@@ -121,8 +143,8 @@ export interface Interpreter<V> {
   conv(layer: ConvLayer, input: V): V;
   pool(layer: PoolLayer, input: V): V;
   concat(values: readonly V[]): V;
-  /** input + scale · branch, then ReLU where `relu`. */
-  add(input: V, branch: V, scale: number, relu: boolean): V;
+  /** input + branch, then ReLU where `relu`. */
+  add(input: V, branch: V, relu: boolean): V;
 }
 
 interface Carried<V> {
@@ -166,9 +188,10 @@ export function walkNetwork<V>(
           kernel,
           stride,
           padding,
-          stddev,
+          firstValues: stddev ?? network.firstValues,
           ...sizes,
           finish: 'batch-norm-relu',
+          scale: 1,
           multiplier: null,
         } as const;
         return { value: interpreter.conv(layer, from.value), channels: sizes.outputs };
@@ -178,7 +201,8 @@ export function walkNetwork<V>(
         const sizes = { inputs: from.channels, outputs: depth(row.channels) };
         const multiplier = Math.min(Math.trunc(sizes.outputs / sizes.inputs), row.maxMultiplier);
         const name = path(scope, row.name);
-        const layer = { name, kernel, stride, padding, stddev, ...sizes, finish: 'bias-relu', multiplier } as const;
+        const first = { firstValues: stddev, finish: 'bias-relu', scale: 1, multiplier } as const;
+        const layer = { name, kernel, stride, padding, ...sizes, ...first };
         return { value: interpreter.conv(layer, from.value), channels: sizes.outputs };
       }
       case 'max-pool':
@@ -196,11 +220,12 @@ export function walkNetwork<V>(
           inputs: joined.channels,
           outputs: from.channels,
           finish: 'bias',
-          stddev: null,
+          scale: row.scale,
+          firstValues: network.firstValues,
           multiplier: null,
         };
         const branch = interpreter.conv(up, joined.value);
-        return { value: interpreter.add(from.value, branch, row.scale, row.relu), channels: from.channels };
+        return { value: interpreter.add(from.value, branch, row.relu), channels: from.channels };
       }
     }
   };

@@ -1,6 +1,9 @@
 import { type DecoderShape, decoderParameters } from './decoder.js';
+import { inceptionResnetV2 } from './inception_resnet_v2.js';
+import { inceptionV1 } from './inception_v1.js';
+import { inceptionV2 } from './inception_v2.js';
 import { inceptionV3 } from './inception_v3.js';
-import { type ConvLayer, type Network, walkNetwork } from './network.js';
+import { type ConvLayer, type FirstValues, type Network, walkNetwork } from './network.js';
 
 /** How a parameter gets its first values. */
 export type Initializer =
@@ -26,13 +29,24 @@ export interface ParameterSpec {
 }
 
 /** The encoders, by TF-Slim's name. */
-export const encoders = { inception_v3: inceptionV3 } as const satisfies Record<string, Network>;
+export const encoders = {
+  inception_v1: inceptionV1,
+  inception_v2: inceptionV2,
+  inception_v3: inceptionV3,
+  inception_resnet_v2: inceptionResnetV2,
+} as const satisfies Record<string, Network>;
 export type EncoderName = keyof typeof encoders;
 
-export interface EncoderShape {
+/** An encoder and how wide it is. */
+export interface EncoderWidth {
   readonly name: EncoderName;
   /** Scales every layer's channels, as slim's `depth_multiplier`. */
   readonly depthMultiplier: number;
+  /** No layer gets thinner than this, as slim's `min_depth`; the table's 16 where absent. */
+  readonly minDepth?: number;
+}
+
+export interface EncoderShape extends EncoderWidth {
   /** Side of the square image, in pixels. */
   readonly imageSize: number;
 }
@@ -47,15 +61,21 @@ export function parametersOf(model: ModelShape): ParameterSpec[] {
   return [...encoderParameters(model.encoder), ...decoderParameters(model.decoder, featuresOf(model.encoder))];
 }
 
+/** An encoder's table, with the smallest depth that it is to have. */
+export function networkOf({ name, minDepth }: Pick<EncoderWidth, 'name' | 'minDepth'>): Network {
+  const network: Network = encoders[name];
+  return minDepth === undefined ? network : { ...network, minDepth };
+}
+
 /** F: channels of the pooled features. */
-export function featuresOf(encoder: Pick<EncoderShape, 'name' | 'depthMultiplier'>): number {
+export function featuresOf(encoder: EncoderWidth): number {
   const nothing = { conv: () => null, pool: () => null, concat: () => null, add: () => null };
-  return walkNetwork<null>(encoders[encoder.name], encoder.depthMultiplier, nothing, null).channels;
+  return walkNetwork<null>(networkOf(encoder), encoder.depthMultiplier, nothing, null).channels;
 }
 
 /** The encoder's parameters alone, in slim's order. */
-export function encoderParameters(encoder: Pick<EncoderShape, 'name' | 'depthMultiplier'>): ParameterSpec[] {
-  return networkParameters(encoders[encoder.name], encoder.depthMultiplier);
+export function encoderParameters(encoder: EncoderWidth): ParameterSpec[] {
+  return networkParameters(networkOf(encoder), encoder.depthMultiplier);
 }
 
 /** A table's parameters, in the order of its rows. */
@@ -97,15 +117,16 @@ export function convNames(layer: Pick<ConvLayer, 'name'>): {
 }
 
 function convParameters(layer: ConvLayer): ParameterSpec[] {
-  const { kernel, inputs, outputs, multiplier, stddev } = layer;
+  const { kernel, inputs, outputs, multiplier, firstValues } = layer;
   const names = convNames(layer);
   const zeros = { kind: 'zeros' } as const;
-  const weights = (name: string, shape: readonly number[], l2: boolean): ParameterSpec => {
-    const fanIn = shape.slice(0, -1).reduce((product, n) => product * n, 1);
-    // slim's variance_scaling_initializer: He's deviation, 1.3 making up for the truncated tails.
-    const initializer = { kind: 'truncated-normal', stddev: stddev ?? Math.sqrt((1.3 * 2) / fanIn) } as const;
-    return { name, shape, initializer, group: 'encoder', l2 };
-  };
+  const weights = (name: string, shape: readonly number[], l2: boolean): ParameterSpec => ({
+    name,
+    shape,
+    initializer: initializerOf(firstValues, shape),
+    group: 'encoder',
+    l2,
+  });
   const products =
     multiplier === null
       ? [weights(names.weights, [...kernel, inputs, outputs], true)]
@@ -121,4 +142,14 @@ function convParameters(layer: ConvLayer): ParameterSpec[] {
     { name: names.mean, shape: [outputs], initializer: zeros, group: 'statistics', l2: false },
     { name: names.variance, shape: [outputs], initializer: { kind: 'ones' }, group: 'statistics', l2: false },
   ];
+}
+
+function initializerOf(firstValues: FirstValues, shape: readonly number[]): Initializer {
+  const outputs = shape.at(-1) ?? 1;
+  const inputs = shape.at(-2) ?? 1;
+  const taps = shape.slice(0, -2).reduce((product, n) => product * n, 1);
+  if (typeof firstValues === 'number') return { kind: 'truncated-normal', stddev: firstValues };
+  if (firstValues === 'xavier') return { kind: 'uniform', scale: Math.sqrt(6 / (taps * (inputs + outputs))) };
+  // He's deviation, 1.3 making up for the truncated tails.
+  return { kind: 'truncated-normal', stddev: Math.sqrt((1.3 * 2) / (taps * inputs)) };
 }

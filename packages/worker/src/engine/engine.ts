@@ -161,6 +161,8 @@ export interface EngineModel {
   readonly encoder: {
     readonly name: string;
     readonly depthMultiplier: number;
+    /** 16 where absent. */
+    readonly minDepth?: number;
     readonly imageSize: number;
     readonly batchNormEpsilon: number;
   };

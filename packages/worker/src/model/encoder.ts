@@ -1,13 +1,13 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { type ConvLayer, type Interpreter, type Network, walkNetwork } from '@showtell/shared/model/network.js';
-import { type EncoderShape, convNames, encoders } from '@showtell/shared/model/parameters.js';
+import { type EncoderWidth, convNames, networkOf } from '@showtell/shared/model/parameters.js';
 import { type Ops, tfjsPadding } from './ops.js';
 
 /** Parameters by TensorFlow's variable names. */
 export type Parameters = Readonly<Record<string, tf.Tensor>>;
 
 /** What the encoder's numbers depend on besides its parameters. */
-export interface EncoderModel extends Pick<EncoderShape, 'name' | 'depthMultiplier'> {
+export interface EncoderModel extends EncoderWidth {
   /** Added to variances before their root; slim's 0.001. */
   readonly batchNormEpsilon: number;
 }
@@ -57,15 +57,12 @@ function encode(
   images: tf.Tensor4D,
   normalized: NormalizedConv,
 ): tf.Tensor2D {
-  const last = runNetwork(ops, encoders[model.name], model.depthMultiplier, parameters, images, normalized); // [B, H, W, F]
+  const last = runNetwork(ops, networkOf(model), model.depthMultiplier, parameters, images, normalized); // [B, H, W, F]
   const [B, H, W, F] = last.shape;
   return tf.reshape(tf.avgPool(last, [H, W], 1, 'valid'), [B, F]);
 }
 
-/**
- * A table's last layer.
- * @param normalized what a convolution with batch norm and ReLU does, which training and inference differ in
- */
+/** A table's last layer. */
 export function runNetwork(
   ops: Ops,
   network: Network,
@@ -74,33 +71,39 @@ export function runNetwork(
   images: tf.Tensor4D,
   normalized: NormalizedConv,
 ): tf.Tensor4D {
-  const layers: Interpreter<tf.Tensor4D> = {
+  return walkNetwork(network, depthMultiplier, tensorLayers(ops, parameters, normalized), images).value;
+}
+
+/**
+ * What a walk over a table does with tensors.
+ * @param normalized what a convolution with batch norm and ReLU does, which training and inference differ in
+ */
+function tensorLayers(ops: Ops, parameters: Parameters, normalized: NormalizedConv): Interpreter<tf.Tensor4D> {
+  return {
     conv: (layer, x) => {
       const names = convNames(layer);
-      const { stride, padding, finish } = layer;
+      const { stride, padding, finish, scale } = layer;
       if (layer.multiplier !== null) {
-        const spread = tf.depthwiseConv2d(
-          x,
-          get<tf.Rank.R4>(parameters, names.depthwise),
-          stride,
-          tfjsPadding(padding),
-        );
+        const depthwise = get<tf.Rank.R4>(parameters, names.depthwise);
+        const spread = tf.depthwiseConv2d(x, depthwise, stride, tfjsPadding(padding));
         const options = { stride: 1, padding, relu: finish === 'bias-relu' } as const;
         return ops.convBias(spread, get(parameters, names.pointwise), get(parameters, names.biases), options);
       }
       const weights = get<tf.Rank.R4>(parameters, names.weights);
       if (finish === 'batch-norm-relu') return normalized(layer, x, weights);
-      return ops.convBias(x, weights, get(parameters, names.biases), { stride, padding, relu: finish === 'bias-relu' });
+      // Weights are fewer than the values they make: scaling them costs less than scaling what comes out.
+      const scaled = <T extends tf.Tensor>(values: T): T => (scale === 1 ? values : tf.mul<T>(values, scale));
+      const biases = scaled(get<tf.Rank.R1>(parameters, names.biases));
+      return ops.convBias(x, scaled(weights), biases, { stride, padding, relu: finish === 'bias-relu' });
     },
     pool: ({ kind, size, stride, padding }, x) =>
       (kind === 'max-pool' ? tf.maxPool : tf.avgPool)(x, size, stride, tfjsPadding(padding)),
     concat: (values) => tf.concat(values as tf.Tensor4D[], 3),
-    add: (x, branch, scale, relu) => {
-      const sum = tf.add(x, tf.mul(branch, scale));
-      return (relu ? tf.relu(sum) : sum) as tf.Tensor4D;
+    add: (x, branch, relu) => {
+      const sum = tf.add<tf.Tensor4D>(x, branch);
+      return relu ? ops.relu(sum) : sum;
     },
   };
-  return walkNetwork(network, depthMultiplier, layers, images).value;
 }
 
 /** A parameter by name, as the rank its use asks for. */

@@ -1,5 +1,5 @@
 import { type ConvLayer, walkNetwork } from '@showtell/shared/model/network.js';
-import { convNames, encoders } from '@showtell/shared/model/parameters.js';
+import { convNames, networkOf } from '@showtell/shared/model/parameters.js';
 import type { EncoderModel } from './encoder.js';
 
 export interface FoldedParameter {
@@ -35,7 +35,7 @@ export function foldBatchNorm(model: EncoderModel, values: (name: string) => Flo
   };
   const nothing = (): null => null;
   walkNetwork<null>(
-    encoders[model.name],
+    networkOf(model),
     model.depthMultiplier,
     { conv, pool: nothing, concat: nothing, add: nothing },
     null,

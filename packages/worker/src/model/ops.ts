@@ -11,6 +11,7 @@ export interface Ops {
   convNormRelu(x: tf.Tensor4D, weights: tf.Tensor4D, beta: tf.Tensor1D, options: NormOptions): Normalized;
   /** Convolution, bias, and ReLU where asked: a biased layer, or one with its batch norm folded in. */
   convBias(x: tf.Tensor4D, weights: tf.Tensor4D, biases: tf.Tensor1D, options: BiasOptions): tf.Tensor4D;
+  relu(x: tf.Tensor4D): tf.Tensor4D;
   /** x·W, and biases where there are any: [N, I], [I, O] → [N, O]. */
   product(x: tf.Tensor2D, weights: tf.Tensor2D, biases?: tf.Tensor1D): tf.Tensor2D;
   /** Rows of a table: [R, E], [N] int32 → [N, E]; the gradient is summed per row. */
@@ -57,6 +58,8 @@ export const plainOps: Ops = {
     const z = tf.add(tf.conv2d(x, weights, stride, tfjsPadding(padding)), biases);
     return (relu ? tf.relu(z) : z) as tf.Tensor4D;
   },
+
+  relu: (x) => tf.relu(x),
 
   product(x, weights, biases) {
     const y = tf.matMul(x, weights);

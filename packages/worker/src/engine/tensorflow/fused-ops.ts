@@ -43,7 +43,7 @@ export function fusedOps(backend: TensorflowKernels): Ops {
     return { y, mean, variance };
   };
 
-  const relu = (x: tf.Tensor) =>
+  const relu = (x: tf.Tensor4D): tf.Tensor4D =>
     differentiable(
       [x],
       () => {
@@ -51,7 +51,7 @@ export function fusedOps(backend: TensorflowKernels): Ops {
         return [y, [y]];
       },
       (dy, [y]) => [run('ReluGrad', [T], [dy, y as tf.Tensor])],
-    );
+    ) as tf.Tensor4D;
 
   return {
     convNormRelu(x, weights, beta, { stride, padding, epsilon }) {
@@ -65,8 +65,10 @@ export function fusedOps(backend: TensorflowKernels): Ops {
         () => [biasAdd(z, biases), []],
         (dy) => [dy, biasGradient(dy)],
       ) as tf.Tensor4D;
-      return (activate ? relu(biased) : biased) as tf.Tensor4D;
+      return activate ? relu(biased) : biased;
     },
+
+    relu,
 
     product(x, weights, biases) {
       const backward = (dy: tf.Tensor, [a, w]: tf.Tensor[]) => [

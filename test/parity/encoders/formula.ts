@@ -21,7 +21,7 @@ export function product(shape: readonly number[]): number {
 export function parameter(name: string, shape: readonly number[]): Float32Array {
   const u = unit(name, product(shape));
   if (name.endsWith('moving_variance')) return Float32Array.from(u, (x) => 0.5 + x);
-  const convolution = name.startsWith('InceptionV3') && name.endsWith('/weights');
+  const convolution = name.startsWith('Inception') && name.endsWith('weights');
   const scale = convolution ? Math.sqrt(6 / product(shape.slice(0, -1))) : 0.2;
   return Float32Array.from(u, (x) => (2 * x - 1) * scale);
 }
@@ -29,4 +29,17 @@ export function parameter(name: string, shape: readonly number[]): Float32Array 
 /** `mask(name, keep, …)` of generate.py: 0 or 1 ÷ keep. */
 export function mask(name: string, keep: number, size: number): Float32Array {
   return Float32Array.from(unit(name, size), (x) => (x < keep ? 1 / keep : 0));
+}
+
+/** `probe(name, …)` of generate.py: a norm, and a product with a direction of the name. */
+export function probe(name: string, values: ArrayLike<number>): readonly [norm: number, along: number] {
+  const direction = unit(`${name} direction`, values.length);
+  let squares = 0;
+  let along = 0;
+  for (let i = 0; i < values.length; i++) {
+    const value = values[i]!;
+    squares += value * value;
+    along += value * (2 * direction[i]! - 1);
+  }
+  return [Math.sqrt(squares), along];
 }
