@@ -36,7 +36,7 @@ export async function writeCaptionCheckpoint(run: string, input: JobInput = smal
     const values = initializeParameter(7, spec, tensorView(parameters, layout.entry(spec.name)));
     const stream = random(7, 'moving', spec.name);
     if (spec.name.endsWith('moving_mean')) stream.fillUniform(values, -0.1, 0.1);
-    if (spec.name.endsWith('moving_variance')) stream.fillUniform(values, 0.05, 0.2);
+    if (spec.name.endsWith('moving_variance')) stream.fillUniform(values, 0.6, 1.2);
   }
   // Often enough the end is what comes next.
   tensorView(parameters, layout.entry(decoderNames.logitsBias))[words.indexOf('</S>')] = 1;

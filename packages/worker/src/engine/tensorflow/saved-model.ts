@@ -1,4 +1,4 @@
-import type { AttributeValue, Graph, GraphNode, TensorType } from './graph.js';
+import type { AttributeValue, DataType, Graph, GraphNode, Output, TensorType } from './graph.js';
 
 /**
  * Protocol buffer bytes as a list of chunks. Nesting a message prepends a header instead of copying the body, so
@@ -14,13 +14,46 @@ const graphDefProducer = 2000;
 
 const encoder = new TextEncoder();
 
-/** A SavedModel (tensorflow/core/protobuf/saved_model.proto) with one graph tagged "serve", without signatures. */
-export function encodeSavedModel(graph: Graph): readonly Uint8Array[] {
+/** A tensor that callers give or get, as a signature states it. */
+interface SignatureTensor {
+  readonly output: Output;
+  /** −1 for a dimension that may be any. */
+  readonly shape: readonly number[];
+  readonly dtype: DataType;
+}
+
+/** A function of a SavedModel: its arguments and results by their names. */
+export interface Signature {
+  readonly inputs: Readonly<Record<string, SignatureTensor>>;
+  readonly outputs: Readonly<Record<string, SignatureTensor>>;
+}
+
+/** A SavedModel (tensorflow/core/protobuf/saved_model.proto) with one graph tagged "serve". The engine needs no signatures. */
+export function encodeSavedModel(
+  graph: Pick<Graph, 'nodes'>,
+  signatures: Readonly<Record<string, Signature>> = {},
+): readonly Uint8Array[] {
   const versions = message(varintField(1, graphDefProducer));
   const graphDef = message(...graph.nodes.map((node) => bytesField(1, encodeNode(node))), bytesField(4, versions));
   const metaInfo = message(stringField(4, 'serve'));
-  const metaGraph = message(bytesField(1, metaInfo), bytesField(2, graphDef));
+  const functions = Object.entries(signatures).map(([name, signature]) =>
+    bytesField(5, message(stringField(1, name), bytesField(2, encodeSignature(signature)))),
+  );
+  const metaGraph = message(bytesField(1, metaInfo), bytesField(2, graphDef), ...functions);
   return message(varintField(1, 1), bytesField(2, metaGraph)).list;
+}
+
+function encodeSignature({ inputs, outputs }: Signature): Chunks {
+  const tensors = (field: number, of: Signature['inputs']): Chunks[] =>
+    Object.entries(of).map(([name, { output, shape, dtype }]) => {
+      const info = message(
+        stringField(1, `${output.node.name}:${output.index}`),
+        varintField(2, dtype),
+        bytesField(3, encodeShape(shape)),
+      );
+      return bytesField(field, message(stringField(1, name), bytesField(2, info)));
+    });
+  return message(...tensors(1, inputs), ...tensors(2, outputs), stringField(3, 'tensorflow/serving/predict'));
 }
 
 function encodeNode(node: GraphNode): Chunks {
