@@ -9,7 +9,8 @@ import {
   type ParameterLayout,
   type Segments,
 } from '@showtell/shared/tensors/layout.js';
-import { readSafetensorsHeader, readTensor } from '@showtell/shared/tensors/safetensors.js';
+import { mapVariables, problemsOf } from './checkpoints/import/mapping.js';
+import { openWeights } from './checkpoints/open-weights.js';
 
 /** A job's parameters: what they are and where they lie. */
 export interface ModelParameters {
@@ -26,7 +27,8 @@ export function modelParameters(job: Job): ModelParameters {
  * The values a run begins with: drawn from the job's seed, the encoder's read from `model.encoder.weights` where that
  * names a file.
  *
- * @throws ShowtellError `model/weights-do-not-fit` naming what the file lacks or has in another shape.
+ * @throws ShowtellError `model/weights-do-not-fit` naming what the file lacks or has in another shape; as
+ * {@link openWeights} when it is damaged or no weights at all.
  */
 export function firstValues(job: Job, { specs, layout }: ModelParameters): Segments {
   const segments = allocateSegments(layout);
@@ -44,17 +46,10 @@ function withStddev(spec: ParameterSpec, stddev: number | null): ParameterSpec {
   return { ...spec, initializer: { kind: 'truncated-normal', stddev } };
 }
 
-function readEncoder(file: string, layout: ParameterLayout, segments: Segments): void {
-  const content = readSafetensorsHeader(file);
-  const inFile = new Map(content.entries.map((entry) => [entry.name, entry]));
-  const problems: string[] = [];
-  for (const entry of layout.entries) {
-    if (entry.segment !== 'encoder' && entry.segment !== 'statistics') continue;
-    const found = inFile.get(entry.name);
-    if (found === undefined) problems.push(`${entry.name} is missing`);
-    else if (found.shape.join() !== entry.shape.join())
-      problems.push(`${entry.name} has shape [${found.shape.join(', ')}] instead of [${entry.shape.join(', ')}]`);
-    else readTensor(content, found, tensorView(segments, entry));
-  }
-  if (problems.length > 0) throw new ShowtellError('model/weights-do-not-fit', { file, problems });
+function readEncoder(path: string, layout: ParameterLayout, segments: Segments): void {
+  const entries = layout.entries.filter(({ segment }) => segment === 'encoder' || segment === 'statistics');
+  const mapping = mapVariables(openWeights(path), entries);
+  const problems = problemsOf(mapping);
+  if (problems.length > 0) throw new ShowtellError('model/weights-do-not-fit', { file: path, problems });
+  for (const { name, stored } of mapping.matched) stored.read(tensorView(segments, layout.entry(name)));
 }

@@ -1,13 +1,12 @@
-import { createHash } from 'node:crypto';
-import { createReadStream, existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { pipeline } from 'node:stream/promises';
 import { readManifest } from '@showtell/shared/data/dataset.js';
 import { readVocabulary, type Vocabulary } from '@showtell/shared/data/vocabulary.js';
 import { ShowtellError } from '@showtell/shared/errors.js';
 import { jobDigest } from '@showtell/shared/job/digest.js';
 import type { Job } from '@showtell/shared/job/job.js';
 import { loadJob, parseJob } from '@showtell/shared/job/load-job.js';
+import { hashOfWeights } from '@showtell/shared/tensors/weights-files.js';
 import type { WorkerOptions } from './options.js';
 
 /** What a worker must know of a run before it joins, and shows in its greeting. */
@@ -45,13 +44,5 @@ function fromFolder(folder: string): { job: Job; encoderWeights: string | null }
 async function fromJob(file: string): Promise<{ job: Job; encoderWeights: string | null }> {
   const job = await loadJob(file);
   const { weights } = job.model.encoder;
-  return { job, encoderWeights: weights === 'random' ? null : await hashFile(weights) };
-}
-
-async function hashFile(file: string): Promise<string> {
-  const hash = createHash('sha256');
-  await pipeline(createReadStream(file), hash).catch((cause: unknown) => {
-    throw new ShowtellError('file/missing', { file, what: "The encoder's weights" }, { cause });
-  });
-  return hash.digest('hex');
+  return { job, encoderWeights: weights === 'random' ? null : hashOfWeights(weights) };
 }

@@ -53,9 +53,9 @@ describe('every variable of a checkpoint that TensorFlow wrote has its values to
     const { variables } = openWeights(fixture('captioner'));
     const named = new Map(variables.map((variable) => [variable.name, variable]));
     const read = (name: string): Float32Array => {
-      const { shape, read } = named.get(name)!;
-      const values = new Float32Array(sizeOf(shape));
-      read(values);
+      const variable = named.get(name)!;
+      const values = new Float32Array(sizeOf(variable.shape));
+      variable.read(values);
       return values;
     };
     expect(variables).toHaveLength(397);

@@ -187,7 +187,7 @@ def captioner():
         images = v1.placeholder(tf.float32, [1, 139, 139, 3])
         with slim.arg_scope(inception_v3.inception_v3_arg_scope()):
             inception_v3.inception_v3(images, num_classes=5, is_training=True, depth_multiplier=0.05)
-        features, embedding, units, words = 96, 6, 4, 12
+        features, embedding, units, words = 108, 6, 4, 12
         sizes = {
             "image_embedding/weights": [features, embedding],
             "seq_embedding/map": [words, embedding],

@@ -48,6 +48,11 @@ export type ManifestContent = z.infer<typeof contentSchema>;
 /** manifest.json: what a checkpoint is, and the hashes by which damage to any of its bytes is noticed. */
 export type Manifest = ManifestContent & { readonly manifestSha256: string };
 
+/** What a manifest says of the version, without what it says of the files. */
+export function aboutOf(manifest: Manifest): CheckpointAbout {
+  return aboutSchema.strip().parse(manifest);
+}
+
 export const manifestFile = 'manifest.json';
 export const parametersFile = 'parameters.safetensors';
 export const optimizerFile = 'optimizer.safetensors';

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync } from 'node:fs';
 import path from 'node:path';
+import { ShowtellError } from '@showtell/shared/errors.js';
 import { hashTensors, type NamedTensor } from '@showtell/shared/tensors/hash.js';
 import { safetensorsBytes, writeWhole } from '@showtell/shared/tensors/safetensors.js';
 import {
@@ -22,7 +23,12 @@ export interface CheckpointToWrite {
   readonly parameters: readonly NamedTensor[];
   readonly optimizer: readonly NamedTensor[];
   readonly pinned: boolean;
+  /** Further files of the folder, by name. */
+  readonly beside?: Readonly<Record<string, Uint8Array>>;
 }
+
+/** The words of the tables' rows, where a checkpoint stands outside its run. */
+export const vocabularyFile = 'word_counts.txt';
 
 /** Names of folders that are not checkpoints yet, or no longer: leftovers when a process finds them at its start. */
 export const writingSuffix = '.writing';
@@ -58,12 +64,28 @@ export function writeCheckpoint(checkpoint: CheckpointToWrite): ManifestContent 
     };
     writeSynced(path.join(beside, manifestFile), [Buffer.from(encodeManifest(content))]);
     if (checkpoint.pinned) writeSynced(path.join(beside, pinFile), []);
+    for (const [file, bytes] of Object.entries(checkpoint.beside ?? {})) writeSynced(path.join(beside, file), [bytes]);
     syncFolder(beside);
     moveIntoPlace(directory, beside, name);
     return content;
   } catch (error) {
     rmSync(beside, { recursive: true, force: true });
     throw error;
+  }
+}
+
+/**
+ * Writes a checkpoint where none is yet: by a command, which replaces nothing.
+ * @throws ShowtellError `checkpoint/exists`, `checkpoint/write-failed`
+ */
+export function writeNewCheckpoint(checkpoint: CheckpointToWrite): ManifestContent {
+  const out = path.join(checkpoint.directory, checkpoint.name);
+  if (existsSync(out)) throw new ShowtellError('checkpoint/exists', { path: out });
+  try {
+    return writeCheckpoint(checkpoint);
+  } catch (error) {
+    const detail = error instanceof Error ? error.message : String(error);
+    throw new ShowtellError('checkpoint/write-failed', { path: out, detail }, { cause: error });
   }
 }
 

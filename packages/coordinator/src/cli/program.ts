@@ -1,9 +1,13 @@
 import { Command } from 'commander';
 import { version } from '@showtell/shared/version.js';
 import { register as caption } from './commands/caption.js';
+import { register as checkpointAverage } from './commands/checkpoint-average.js';
 import { register as checkpointDiff } from './commands/checkpoint-diff.js';
+import { register as checkpointExport } from './commands/checkpoint-export.js';
+import { register as checkpointImport } from './commands/checkpoint-import.js';
 import { register as checkpointList } from './commands/checkpoint-list.js';
 import { register as checkpointPrune } from './commands/checkpoint-prune.js';
+import { register as checkpointRemap } from './commands/checkpoint-remap.js';
 import { register as checkpointShow } from './commands/checkpoint-show.js';
 import { register as checkpointVerify } from './commands/checkpoint-verify.js';
 import { register as coordinator } from './commands/coordinator.js';
@@ -60,8 +64,14 @@ joint phase was unmet, 11 stopped with a checkpoint, 64 a wrong command line, ot
   for (const register of [status, pause, resume, stop]) register(showtell);
   showtell.commandsGroup('Use what was trained');
   for (const register of [caption, serve, evaluate, perplexity]) register(showtell);
-  const checkpoints = group(showtell, 'checkpoint', "look at, check and remove a run's checkpoints");
+  const checkpoints = group(
+    showtell,
+    'checkpoint',
+    'look at checkpoints, bring them from elsewhere and take them there',
+  );
   for (const register of [checkpointList, checkpointShow, checkpointVerify, checkpointDiff, checkpointPrune])
+    register(checkpoints);
+  for (const register of [checkpointImport, checkpointExport, checkpointRemap, checkpointAverage])
     register(checkpoints);
   showtell.commandsGroup('Prepare');
   const data = group(showtell, 'data', 'make and check data sets');

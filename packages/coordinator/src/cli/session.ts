@@ -1,5 +1,5 @@
-import { createHash, randomBytes } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 import { openDataset, type Dataset } from '@showtell/shared/data/dataset.js';
@@ -9,6 +9,7 @@ import type { Job } from '@showtell/shared/job/job.js';
 import { openLog, type Logger } from '@showtell/shared/service/log.js';
 import { announceChild, forgetEndedProcesses } from '@showtell/shared/service/process-file.js';
 import { lineProgress } from '@showtell/shared/set-up/progress.js';
+import { hashOfWeights } from '@showtell/shared/tensors/weights-files.js';
 import { version } from '@showtell/shared/version.js';
 import type { Control } from '../control.js';
 import { coordinate } from '../coordinator.js';
@@ -106,11 +107,6 @@ function openFolder(folder: RunFolder, { job, resume, from }: SessionOptions, da
     forkedFrom: from === null ? null : resolve(from),
   };
   folder.begin(identity, job);
-}
-
-function hashOfWeights(file: string): string {
-  if (!existsSync(file)) throw new ShowtellError('file/missing', { file, what: "The encoder's weights" });
-  return createHash('sha256').update(readFileSync(file)).digest('hex');
 }
 
 function sharedMemoryFolder(job: Job): string | null {

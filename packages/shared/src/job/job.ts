@@ -58,7 +58,9 @@ const model = z.strictObject({
         .string()
         .min(1)
         .default('random')
-        .describe('First values of the encoder: "random", or a safetensors file with TF-Slim\'s variable names.'),
+        .describe(
+          'First values of the encoder: "random", or a file with TF-Slim\'s variable names: a TensorFlow checkpoint (V2 or V1), safetensors, or the folder of a checkpoint.',
+        ),
       allowRandomWeights: z
         .boolean()
         .default(true)
@@ -382,7 +384,7 @@ export const jobSchema = z
     if (job.model.encoder.weights === 'random' && !job.model.encoder.allowRandomWeights)
       refuse(
         ['model', 'encoder', 'weights'],
-        'is "random", which this job refuses: give a safetensors file, or set allowRandomWeights: true',
+        'is "random", which this job refuses: give a checkpoint of the encoder, or set allowRandomWeights: true',
       );
   });
 

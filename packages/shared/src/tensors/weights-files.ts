@@ -58,7 +58,10 @@ function inFolder(folder: string): WeightsFiles {
   // A folder that was moved still says where it was.
   const here = join(folder, basename(named));
   const there = isAbsolute(named) ? named : join(folder, named);
-  return weightsFiles(existsSync(dirname(there)) ? there : here);
+  const path = existsSync(dirname(there)) ? there : here;
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory() === true)
+    throw new ShowtellError('checkpoint/foreign', { path: state, detail: `it names the folder ${path}` });
+  return weightsFiles(path);
 }
 
 function bundle(prefix: string): WeightsFiles {

@@ -1,9 +1,8 @@
 import { createHash } from 'node:crypto';
 import { createReadStream, existsSync, readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { MANIFEST_FILE } from '@showtell/shared/data/dataset.js';
-import { readManifest as readDatasetManifest } from '@showtell/shared/data/dataset.js';
-import { readVocabulary, type Vocabulary } from '@showtell/shared/data/vocabulary.js';
+import { join } from 'node:path';
+import { findVocabulary } from '@showtell/shared/data/find-vocabulary.js';
+import type { Vocabulary } from '@showtell/shared/data/vocabulary.js';
 import { ShowtellError } from '@showtell/shared/errors.js';
 import type { Job } from '@showtell/shared/job/job.js';
 import { parseJob } from '@showtell/shared/job/load-job.js';
@@ -20,7 +19,6 @@ export interface CaptionModel {
 
 const manifestFile = 'manifest.json';
 const parametersFile = 'parameters.safetensors';
-const vocabularyFile = 'word_counts.txt';
 
 interface Manifest {
   readonly job: Job;
@@ -49,7 +47,8 @@ export async function loadCheckpoint(directory: string, vocabulary: string | nul
       throw damaged(directory, `it has no ${entry.name} of the job's model`);
     readTensor(content, found, tensorView(parameters, entry));
   }
-  return { job, parameters, vocabulary: await findVocabulary(directory, manifest, vocabulary) };
+  const words = { directory, vocabularySha256: manifest.vocabularySha256, data: job.data.directory ?? null };
+  return { job, parameters, vocabulary: (await findVocabulary(words, vocabulary)).vocabulary };
 }
 
 function readManifest(directory: string): Manifest {
@@ -67,21 +66,6 @@ function readManifest(directory: string): Manifest {
   if (typeof vocabularySha256 !== 'string' || typeof parametersSha256 !== 'string')
     throw damaged(directory, `${manifestFile} lacks hashes`);
   return { job: parseJob(json.job, [], file), vocabularySha256, parametersSha256 };
-}
-
-async function findVocabulary(directory: string, manifest: Manifest, given: string | null): Promise<Vocabulary> {
-  const { job, vocabularySha256 } = manifest;
-  const places =
-    given === null ? [join(directory, vocabularyFile), join(dirname(dirname(directory)), vocabularyFile)] : [given];
-  const data = job.data.directory;
-  if (given === null && data !== undefined && existsSync(join(data, MANIFEST_FILE)))
-    places.push(join(data, (await readDatasetManifest(data)).vocabulary.file));
-  const file = places.find((place) => existsSync(place));
-  if (file === undefined) throw new ShowtellError('caption/no-vocabulary', { checkpoint: directory, places });
-  const vocabulary = await readVocabulary(file);
-  if (vocabulary.sha256 !== vocabularySha256)
-    throw new ShowtellError('caption/other-vocabulary', { checkpoint: directory, file });
-  return vocabulary;
 }
 
 async function hashFile(file: string, directory: string): Promise<string> {

@@ -69,7 +69,9 @@ export function elementType(type: DataType): ElementType | null {
 
 /** NumPy's name where there is one, else TensorFlow's. */
 export function typeName(type: DataType): string {
-  return types[type]?.name ?? DataType[type]?.replace(/^DT_/, '').toLowerCase() ?? `type ${type}`;
+  // A file may state a number that is no type.
+  const name = (DataType as Partial<Record<number, string>>)[type];
+  return types[type]?.name ?? name?.replace(/^DT_/, '').toLowerCase() ?? `type ${type}`;
 }
 
 /** A float16's bits as a number, exactly. */

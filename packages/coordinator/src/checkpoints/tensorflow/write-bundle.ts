@@ -1,7 +1,11 @@
 import { closeSync, fsyncSync, openSync } from 'node:fs';
 import { crc32c } from '@node-rs/crc32';
 import { maskCrc32c } from '@showtell/shared/data/tfrecord.js';
-import { BundleEntryProto, BundleHeaderProto } from '@showtell/shared/generated/tensorflow/tensor_bundle.js';
+import {
+  BundleEntryProto,
+  BundleHeaderProto,
+  BundleHeaderProto_Endianness,
+} from '@showtell/shared/generated/tensorflow/tensor_bundle.js';
 import { DataType } from '@showtell/shared/generated/tensorflow/types.js';
 import { bytesOfTensor, inNameOrder } from '@showtell/shared/tensors/hash.js';
 import { sizeOf } from '@showtell/shared/tensors/layout.js';
@@ -53,7 +57,7 @@ export function* bundleData(
 /** What TensorFlow 2 states of the format. */
 const header = BundleHeaderProto.encode({
   numShards: 1,
-  endianness: 0,
+  endianness: BundleHeaderProto_Endianness.LITTLE,
   version: { producer: 1, minConsumer: 0, badConsumers: [] },
 }).finish();
 
