@@ -28,7 +28,10 @@ const smallJob = {
  * A run's folder with one checkpoint of drawn values: nobody trained it, but its captions depend on the picture, so it
  * can be captioned with in seconds.
  */
-export async function writeCaptionCheckpoint(run: string, input: JobInput = smallJob): Promise<{ run: string; job: Job }> {
+export async function writeCaptionCheckpoint(
+  run: string,
+  input: JobInput = smallJob,
+): Promise<{ run: string; job: Job }> {
   const job = parseJob(input);
   const { specs, layout } = modelParameters(job);
   const parameters = allocateSegments(layout);

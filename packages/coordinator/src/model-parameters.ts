@@ -32,10 +32,11 @@ export function modelParameters(job: Job): ModelParameters {
  */
 export function firstValues(job: Job, { specs, layout }: ModelParameters): Segments {
   const segments = allocateSegments(layout);
-  const { weights, initStddev } = job.model.encoder;
+  const { encoder } = job.model;
+  const { weights, initStddev } = encoder;
   for (const spec of specs)
     initializeParameter(job.seed, withStddev(spec, initStddev), tensorView(segments, layout.entry(spec.name)));
-  if (weights !== 'random') readEncoder(weights, layout, segments);
+  if (weights !== 'random') readEncoder(weights, encoder, layout, segments);
   return segments;
 }
 
@@ -46,10 +47,19 @@ function withStddev(spec: ParameterSpec, stddev: number | null): ParameterSpec {
   return { ...spec, initializer: { kind: 'truncated-normal', stddev } };
 }
 
-function readEncoder(path: string, layout: ParameterLayout, segments: Segments): void {
+function readEncoder(
+  path: string,
+  encoder: Job['model']['encoder'],
+  layout: ParameterLayout,
+  segments: Segments,
+): void {
   const entries = layout.entries.filter(({ segment }) => segment === 'encoder' || segment === 'statistics');
-  const mapping = mapVariables(openWeights(path), entries);
+  const source = openWeights(path, encoder);
+  const mapping = mapVariables(source, entries);
   const problems = problemsOf(mapping);
+  const { batchNormEpsilon: epsilon = encoder.batchNormEpsilon } = source;
+  if (epsilon !== encoder.batchNormEpsilon)
+    problems.push(`its batch norms add ${epsilon}, the job's ${encoder.batchNormEpsilon} (batchNormEpsilon)`);
   if (problems.length > 0) throw new ShowtellError('model/weights-do-not-fit', { file: path, problems });
   for (const { name, stored } of mapping.matched) stored.read(tensorView(segments, layout.entry(name)));
 }

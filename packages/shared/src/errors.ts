@@ -377,7 +377,8 @@ export const errorTable = {
   'tfjs/malformed': entry<{ file: string; detail: string }>(
     65,
     (f) => `${f.file} is no layers model that can be read: ${f.detail}.`,
-    () => 'Give the model.json of a Keras model as tensorflowjs_converter or tfjs writes it, with its weights files beside.',
+    () =>
+      'Give the model.json of a Keras model as tensorflowjs_converter or tfjs writes it, with its weights files beside.',
   ),
   'tfjs/other-net': entry<{ file: string; encoder: string; detail: string }>(
     65,
@@ -502,7 +503,8 @@ export const errorTable = {
   'perplexity/no-records': entry<{ detail: string }>(
     66,
     (f) => f.detail,
-    () => "Name TFRecord files in --records, such as 'mscoco/val-?????-of-00004', in quotes so that no shell reads them.",
+    () =>
+      "Name TFRecord files in --records, such as 'mscoco/val-?????-of-00004', in quotes so that no shell reads them.",
   ),
   'perplexity/unknown-word': entry<{ where: string; id: number; word: string; rows: number }>(
     65,

@@ -37,12 +37,7 @@ function findOptions({ recursive, maxMegabytes, timeout }: CaptionOptions) {
 const readerGone = 141;
 
 /** Captions what appears in a folder until SIGINT or SIGTERM. */
-async function watch(
-  folder: string,
-  options: CaptionOptions,
-  tools: CaptionTools,
-  tell: Teller,
-): Promise<void> {
+async function watch(folder: string, options: CaptionOptions, tools: CaptionTools, tell: Teller): Promise<void> {
   const stop = new AbortController();
   const end = (): void => stop.abort();
   process.on('SIGINT', end).on('SIGTERM', end);

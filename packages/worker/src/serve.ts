@@ -91,7 +91,8 @@ async function main(argv: readonly string[]): Promise<number> {
   if (!stop.signal.aborted) await once(stop.signal, 'abort');
   state = 'service/stopping';
   await server.drain();
-  if (failure !== null) throw failure instanceof Error ? failure : new ShowtellError('engine/thread-died', { detail: '' });
+  if (failure !== null)
+    throw failure instanceof Error ? failure : new ShowtellError('engine/thread-died', { detail: '' });
   log.info('stopped');
   return 0;
 }

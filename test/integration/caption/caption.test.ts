@@ -157,7 +157,11 @@ describe.skipIf(!haveTensorflow)('showtell caption (skipped without the engine)'
     expect(readdirSync(cluster.folder).filter((name) => name.includes('writing'))).toEqual([]);
 
     const nowhere = await caption('--html', cluster.at('no', 'such', 'sheet.html'), at('a.jpg'));
-    expect(nowhere).toMatchObject({ code: 73, stdout: '', stderr: expect.stringContaining('cannot be written') as string });
+    expect(nowhere).toMatchObject({
+      code: 73,
+      stdout: '',
+      stderr: expect.stringContaining('cannot be written') as string,
+    });
   });
 
   it('watches a folder: new pictures once, one that is half written only when it is whole; SIGTERM ends it', async () => {

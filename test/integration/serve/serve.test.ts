@@ -59,10 +59,16 @@ describe.skipIf(!haveTensorflow)('showtell serve (skipped without the engine)', 
       async metrics() {
         const text = await (await fetch(`${url}/metrics`)).text();
         const lines = text.split('\n').filter((line) => line.startsWith('showtell_'));
-        return Object.fromEntries(lines.map((line) => [line.slice(0, line.lastIndexOf(' ')), Number(line.split(' ').at(-1))]));
+        return Object.fromEntries(
+          lines.map((line) => [line.slice(0, line.lastIndexOf(' ')), Number(line.split(' ').at(-1))]),
+        );
       },
       async post(body, query = '', type = 'image/jpeg') {
-        const response = await fetch(`${url}/caption${query}`, { method: 'POST', body: Buffer.from(body), headers: { 'content-type': type } });
+        const response = await fetch(`${url}/caption${query}`, {
+          method: 'POST',
+          body: Buffer.from(body),
+          headers: { 'content-type': type },
+        });
         const retryAfter = response.headers.get('retry-after');
         return { status: response.status, retryAfter, body: (await response.json()) as Answer['body'] };
       },
@@ -94,7 +100,12 @@ describe.skipIf(!haveTensorflow)('showtell serve (skipped without the engine)', 
       ['beam 11', await post(jpeg, '?beam=11'), 400, 'request/invalid'],
       ['unknown', await post(jpeg, '?width=3'), 400, 'request/invalid'],
       ['a form', await post('a=b', '', 'application/x-www-form-urlencoded'), 415, 'request/type'],
-      ['no base64', await post('{"image":"data:image/png;base64,AAAA"}', '', 'application/json'), 400, 'request/invalid'],
+      [
+        'no base64',
+        await post('{"image":"data:image/png;base64,AAAA"}', '', 'application/json'),
+        400,
+        'request/invalid',
+      ],
       ['no JSON', await post('{"image":', '', 'application/json'), 400, 'request/invalid'],
     ];
     for (const [what, { status, body }, wanted, code] of refused) {
@@ -145,7 +156,10 @@ describe.skipIf(!haveTensorflow)('showtell serve (skipped without the engine)', 
     expect((after['showtell_serve_batch_size_sum'] ?? 0) - (before['showtell_serve_batch_size_sum'] ?? 0)).toBe(24);
 
     // Accepted ones are answered after SIGTERM; half a request that was begun before, too.
-    const half = httpRequest(`${url}/caption`, { method: 'POST', headers: { 'content-type': 'image/jpeg', 'content-length': jpeg.length } });
+    const half = httpRequest(`${url}/caption`, {
+      method: 'POST',
+      headers: { 'content-type': 'image/jpeg', 'content-length': jpeg.length },
+    });
     half.write(jpeg.subarray(0, 100));
     const late = new Promise<number>((resolve, reject) => {
       half.on('response', (response) => resolve(response.resume().statusCode ?? 0)).on('error', reject);
@@ -161,8 +175,7 @@ describe.skipIf(!haveTensorflow)('showtell serve (skipped without the engine)', 
     const answered = answers.filter((answer) => answer.status === 'fulfilled' && answer.value.status === 200);
     // Those whose connection was not yet taken find nobody; whatever was taken is answered.
     expect(answered.length).toBeGreaterThanOrEqual(4);
-    for (const answer of answers)
-      if (answer.status === 'fulfilled') expect([200, 503]).toContain(answer.value.status);
+    for (const answer of answers) if (answer.status === 'fulfilled') expect([200, 503]).toContain(answer.value.status);
     expect(await command.ended).toMatchObject({ code: 0 });
     await expect(fetch(`${url}/healthz`)).rejects.toThrow();
   });

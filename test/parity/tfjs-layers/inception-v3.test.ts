@@ -1,5 +1,6 @@
 import type { LayersModel as TfjsModel, Tensor } from '@tensorflow/tfjs';
 import { expect, it } from 'vitest';
+import { mapVariables, problemsOf } from '@showtell/coordinator/checkpoints/import/mapping.js';
 import { openLayersModel } from '@showtell/coordinator/checkpoints/tfjs/layers-model.js';
 import { featuresOf, parametersOf } from '@showtell/shared/model/parameters.js';
 import { random } from '@showtell/shared/random.js';
@@ -31,25 +32,28 @@ it.skipIf(!haveTensorflow)(
       }),
     );
     const pooled = tf.model({ inputs: whole.inputs, outputs: whole.getLayer('average_pooling2d_10').output });
-    const theirs = tf.tidy(() => (pooled.predict(tf.tensor4d(images, [2, side, side, 3])) as Tensor).dataSync<'float32'>());
+    const theirs = tf.tidy(() =>
+      (pooled.predict(tf.tensor4d(images, [2, side, side, 3])) as Tensor).dataSync<'float32'>(),
+    );
 
     // Ours: the variables under slim's names, in the compiled encoder.
-    const { variables, leftOver, epsilon } = openLayersModel(file, 'inception_v3');
+    const source = openLayersModel(file, 'inception_v3', 1);
     const model = {
-      encoder: { name: 'inception_v3' as const, depthMultiplier: 1, imageSize: side, batchNormEpsilon: epsilon },
+      encoder: { name: 'inception_v3' as const, depthMultiplier: 1, imageSize: side, batchNormEpsilon: 0.001 },
       decoder: { embedding: 4, units: 4, vocabulary: 4 },
     };
+    expect(source.batchNormEpsilon).toBe(0.001);
     const specs = parametersOf({ ...model, decoder: { ...model.decoder, initScale: 0 } });
     const layout = layOut(specs);
     const parameters = allocateSegments(layout);
     const encoder = specs.filter(({ group }) => group === 'encoder' || group === 'statistics');
-    expect(variables.map(({ name }) => name).sort()).toEqual(encoder.map(({ name }) => name).sort());
-    for (const { name, shape, read } of variables) {
-      expect(shape).toEqual(layout.entry(name).shape);
-      read(tensorView(parameters, layout.entry(name)));
-    }
-    expect(leftOver.map(({ name }) => name).sort()).toEqual(
-      ['dense_1', 'dense_2', 'dense_3'].flatMap((name) => [`${name}/bias`, `${name}/kernel`]),
+    const mapping = mapVariables(source, encoder);
+    expect(problemsOf(mapping)).toEqual([]);
+    for (const { name, stored: variable } of mapping.matched) variable.read(tensorView(parameters, layout.entry(name)));
+    expect(mapping.leftOver.map(({ stored: { name }, reason }) => [name, reason]).sort()).toEqual(
+      ['dense_1', 'dense_2', 'dense_3']
+        .flatMap((name) => [`${name}/bias`, `${name}/kernel`])
+        .map((name) => [name, 'classifier head']),
     );
     const options = { precision: 'float32', threads: 1, device: 'cpu', featureBatch: 2, decodeBatch: 2 } as const;
     const engine = new TensorflowEngine(tensorflow(), { model, ...options });

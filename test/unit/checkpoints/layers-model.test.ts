@@ -2,7 +2,8 @@ import { appendFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import * as tf from '@tensorflow/tfjs';
-import { type LayersModel, openLayersModel } from '@showtell/coordinator/checkpoints/tfjs/layers-model.js';
+import { openLayersModel } from '@showtell/coordinator/checkpoints/tfjs/layers-model.js';
+import type { VariableSource } from '@showtell/coordinator/checkpoints/variable-source.js';
 import { readManifest } from '@showtell/coordinator/checkpoints/tfjs/weights-manifest.js';
 import { random } from '@showtell/shared/random.js';
 import { type ModelJson, nsfwModel, type TopologyLayer, writeModel } from '../../support/nsfw-model.js';
@@ -22,8 +23,10 @@ function changed(change: (json: ModelJson, layer: (name: string) => TopologyLaye
   return writeModel(temporaryFolder(), { json, shards: stored.shards });
 }
 
-const open = (file: string): LayersModel => openLayersModel(file, 'inception_v3');
-const fromOf = (model: LayersModel): Map<string, string> => new Map(model.variables.map(({ name, from }) => [name, from]));
+const open = (file: string): VariableSource => openLayersModel(file, 'inception_v3', 1);
+/** Keras' names by slim's, of the encoder's variables. */
+const fromOf = (model: VariableSource): Map<string, string> =>
+  new Map(model.variables.slice(0, 4 * 94).map(({ own = '', name }) => [own, name]));
 
 /** Gives every layer a new name, drawn, wherever it stands. */
 function renamed(json: ModelJson, prefix = ''): Map<string, string> {
@@ -66,7 +69,12 @@ describe('an encoder in a Keras layers model', () => {
       changed((json) => {
         names = renamed(json, 'inception_v3/');
         json.modelTopology.model_config.config.layers.reverse();
-        const inner = { class_name: 'Functional', config: json.modelTopology.model_config.config, name: 'inner', inbound_nodes: [] };
+        const inner = {
+          class_name: 'Functional',
+          config: json.modelTopology.model_config.config,
+          name: 'inner',
+          inbound_nodes: [],
+        };
         json.modelTopology.model_config = {
           class_name: 'Sequential',
           config: { layers: [inner as unknown as TopologyLayer] },
@@ -82,8 +90,12 @@ describe('an encoder in a Keras layers model', () => {
     const keras3 = changed((json) => {
       for (const layer of json.modelTopology.model_config.config.layers) {
         const [wires = []] = layer.inbound_nodes as [string, number, number][][];
-        const tensors = wires.map((wire) => ({ class_name: '__keras_tensor__', config: { keras_history: wire.slice(0, 3) } }));
-        layer.inbound_nodes = tensors.length === 0 ? [] : [{ args: tensors.length === 1 ? tensors : [tensors], kwargs: {} }];
+        const tensors = wires.map((wire) => ({
+          class_name: '__keras_tensor__',
+          config: { keras_history: wire.slice(0, 3) },
+        }));
+        layer.inbound_nodes =
+          tensors.length === 0 ? [] : [{ args: tensors.length === 1 ? tensors : [tensors], kwargs: {} }];
       }
     });
     expect(fromOf(open(keras3))).toEqual(plain);
@@ -106,10 +118,10 @@ describe('an encoder in a Keras layers model', () => {
     });
     writeFileSync(join(dirname(file), 'extra'), Buffer.alloc(64));
     const model = open(file);
-    expect(model.epsilon).toBe(0.002);
-    const read = (from: LayersModel): Float32Array => {
+    expect(model.batchNormEpsilon).toBe(0.002);
+    const read = (from: VariableSource): Float32Array => {
       const values = new Float32Array(32);
-      from.variables.find(({ name }) => name === 'InceptionV3/Conv2d_2a_3x3/BatchNorm/moving_mean')?.read(values);
+      from.variables.find(({ own }) => own === 'InceptionV3/Conv2d_2a_3x3/BatchNorm/moving_mean')?.read(values);
       return values;
     };
     const before = read(open(writeModel(temporaryFolder(), stored)));
@@ -118,24 +130,82 @@ describe('an encoder in a Keras layers model', () => {
 
   const joined = (layer: TopologyLayer): unknown[] => (layer.inbound_nodes as unknown[][])[0] as unknown[];
   it.each<[string, (json: ModelJson, layer: (name: string) => TopologyLayer) => void, string, RegExp]>([
-    ['branches in another order', (_json, layer) => void joined(layer('mixed0')).reverse(), 'tfjs/other-net', /mixed0|conv2d|pool/],
-    ['another kernel', (_json, layer) => (layer('conv2d_8').config['kernel_size'] = [3, 3]), 'tfjs/other-net', /conv2d_8 is .*\[3,3\].*Conv2d_0b_5x5/],
+    [
+      'branches in another order',
+      (_json, layer) => void joined(layer('mixed0')).reverse(),
+      'tfjs/other-net',
+      /mixed0|conv2d|pool/,
+    ],
+    [
+      'another kernel',
+      (_json, layer) => (layer('conv2d_8').config['kernel_size'] = [3, 3]),
+      'tfjs/other-net',
+      /conv2d_8 is .*\[3,3\].*Conv2d_0b_5x5/,
+    ],
     ['another padding', (_json, layer) => (layer('conv2d_2').config['padding'] = 'same'), 'tfjs/other-net', /conv2d_2/],
-    ['another pool', (_json, layer) => (layer('max_pooling2d_1').class_name = 'AveragePooling2D'), 'tfjs/other-net', /max_pooling2d_1 is AveragePooling2D/],
-    ['another activation', (_json, layer) => (layer('activation_3').config['activation'] = 'swish'), 'tfjs/other-net', /activation_3/],
-    ['a wire to another layer', (_json, layer) => (layer('conv2d_4').inbound_nodes = [[['activation_1', 0, 0, {}]]]), 'tfjs/other-net', /./],
-    ['several epsilons', (_json, layer) => (layer('batch_normalization_9').config['epsilon'] = 0.1), 'tfjs/other-net', /several epsilons/],
-    ['a missing weight', (json) => json.weightsManifest[0]?.weights.forEach((weight) => (weight.name = weight.name.replace('conv2d_40/', 'other/'))), 'tfjs/malformed', /no conv2d_40\/kernel/],
-    ['a gamma', (json, layer) => {
-      layer('batch_normalization_1').config['scale'] = true;
-      const weight = json.weightsManifest[0]?.weights.find(({ name }) => name === 'dense_1/bias');
-      if (weight !== undefined) weight.name = 'batch_normalization_1/gamma';
-    }, 'tfjs/other-net', /gamma scales what batch norm gives/],
-    ['a path out of its folder', (json) => (json.weightsManifest[0]!.paths[0] = '../elsewhere'), 'tfjs/malformed', /not in its folder/],
-    ['weights of another length', (json) => (json.weightsManifest[0]!.weights[0]!.shape = [33]), 'tfjs/malformed', /take \d+ bytes/],
+    [
+      'another pool',
+      (_json, layer) => (layer('max_pooling2d_1').class_name = 'AveragePooling2D'),
+      'tfjs/other-net',
+      /max_pooling2d_1 is AveragePooling2D/,
+    ],
+    [
+      'another activation',
+      (_json, layer) => (layer('activation_3').config['activation'] = 'swish'),
+      'tfjs/other-net',
+      /activation_3/,
+    ],
+    [
+      'a wire to another layer',
+      (_json, layer) => (layer('conv2d_4').inbound_nodes = [[['activation_1', 0, 0, {}]]]),
+      'tfjs/other-net',
+      /./,
+    ],
+    [
+      'several epsilons',
+      (_json, layer) => (layer('batch_normalization_9').config['epsilon'] = 0.1),
+      'tfjs/other-net',
+      /several epsilons/,
+    ],
+    [
+      'a missing weight',
+      (json) =>
+        json.weightsManifest[0]?.weights.forEach(
+          (weight) => (weight.name = weight.name.replace('conv2d_40/', 'other/')),
+        ),
+      'tfjs/malformed',
+      /no conv2d_40\/kernel/,
+    ],
+    [
+      'a gamma',
+      (json, layer) => {
+        layer('batch_normalization_1').config['scale'] = true;
+        const weight = json.weightsManifest[0]?.weights.find(({ name }) => name === 'dense_1/bias');
+        if (weight !== undefined) weight.name = 'batch_normalization_1/gamma';
+      },
+      'tfjs/other-net',
+      /gamma scales what batch norm gives/,
+    ],
+    [
+      'a path out of its folder',
+      (json) => (json.weightsManifest[0]!.paths[0] = '../elsewhere'),
+      'tfjs/malformed',
+      /not in its folder/,
+    ],
+    [
+      'weights of another length',
+      (json) => (json.weightsManifest[0]!.weights[0]!.shape = [33]),
+      'tfjs/malformed',
+      /take \d+ bytes/,
+    ],
     ['a graph model', (json) => Object.assign(json, { format: 'graph-model' }), 'tfjs/malformed', /graph model/],
     ['no topology', (json) => Object.assign(json, { modelTopology: null }), 'tfjs/malformed', /no modelTopology/],
-    ['no manifest', (json) => Object.assign(json, { weightsManifest: [{ paths: [] }] }), 'tfjs/malformed', /weightsManifest/],
+    [
+      'no manifest',
+      (json) => Object.assign(json, { weightsManifest: [{ paths: [] }] }),
+      'tfjs/malformed',
+      /weightsManifest/,
+    ],
   ])('is refused with %s, and the reason said', (_what, change, code, message) => {
     expect(() => open(changed(change))).toThrow(
       expect.objectContaining({ code, message: expect.stringMatching(message) as string }),
@@ -177,7 +247,8 @@ it('quantised weights are what tfjs makes of them: uint8, uint16, float16, float
     kinds.map(([, dtype, size]) => {
       const part = Buffer.from(Uint8Array.from({ length: 21 * size }, () => Math.floor(stream.float() * 256)));
       // Halves that are subnormal, and none that are infinite: tfjs keeps NaN's payload, which proves nothing.
-      if (dtype === 'float16') for (let i = 0; i < 42; i += 2) part.writeUInt16LE(part.readUInt16LE(i) & (i < 8 ? 0x83ff : 0xbfff), i);
+      if (dtype === 'float16')
+        for (let i = 0; i < 42; i += 2) part.writeUInt16LE(part.readUInt16LE(i) & (i < 8 ? 0x83ff : 0xbfff), i);
       if (dtype === null) for (let i = 0; i < 84; i += 4) part.writeFloatLE(stream.float() - 0.5, i);
       return part;
     }),

@@ -96,7 +96,11 @@ describe.skipIf(!haveTensorflow)('pictures that people give (skipped without the
     bmp.writeUInt16LE(24, 28);
     // Rows from below, blue first, each padded to four bytes.
     bmp.set([1, 2, 3, 4, 5, 6, 0, 0, 7, 8, 9, 10, 11, 12, 0, 0], 54);
-    expect(plain(decode(bmp))).toEqual({ width: 2, height: 2, rgb: Buffer.from([9, 8, 7, 12, 11, 10, 3, 2, 1, 6, 5, 4]) });
+    expect(plain(decode(bmp))).toEqual({
+      width: 2,
+      height: 2,
+      rgb: Buffer.from([9, 8, 7, 12, 11, 10, 3, 2, 1, 6, 5, 4]),
+    });
   });
 
   it.each([
@@ -111,7 +115,10 @@ describe.skipIf(!haveTensorflow)('pictures that people give (skipped without the
   });
 
   it.each([1, 2, 3, 4, 5, 6, 7, 8])('orientation %i is told, and followed when asked', async (orientation) => {
-    const bytes = await scene().withMetadata({ orientation }).jpeg({ quality: 95, chromaSubsampling: '4:4:4' }).toBuffer();
+    const bytes = await scene()
+      .withMetadata({ orientation })
+      .jpeg({ quality: 95, chromaSubsampling: '4:4:4' })
+      .toBuffer();
     expect(decode(bytes)).toMatchObject({ width: 120, height: 80, orientation });
     const turned = decode(bytes, { upright: true });
     const expected = await pixelsOf(sharp(bytes).autoOrient());

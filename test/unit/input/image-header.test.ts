@@ -15,7 +15,14 @@ describe('a picture’s header', () => {
     ['webp', () => scene().webp({ quality: 80 }).toBuffer()],
     ['webp', () => scene().webp({ lossless: true }).toBuffer()],
     ['webp', () => scene().ensureAlpha(0.5).webp({ quality: 80 }).toBuffer()],
-    ['webp', () => scene().withExif({ IFD0: { Software: 'x' } }).webp().toBuffer()],
+    [
+      'webp',
+      () =>
+        scene()
+          .withExif({ IFD0: { Software: 'x' } })
+          .webp()
+          .toBuffer(),
+    ],
   ])('of %s tells format and size', async (format, make) => {
     expect(readImageHeader(await make())).toMatchObject({ format, ...size, orientation: 1, animated: false });
   });

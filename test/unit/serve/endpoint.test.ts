@@ -7,7 +7,14 @@ import { Endpoint, type EndpointOptions } from '@showtell/worker/serve/endpoint.
 import { openServeMetrics } from '@showtell/worker/serve/metrics.js';
 import { RateLimit } from '@showtell/worker/serve/rate-limit.js';
 
-const picture = { image: new Float32Array(3), thumbnail: null, width: 1, height: 1, format: 'jpeg', orientation: 1 } as const;
+const picture = {
+  image: new Float32Array(3),
+  thumbnail: null,
+  width: 1,
+  height: 1,
+  format: 'jpeg',
+  orientation: 1,
+} as const;
 
 interface Held {
   readonly resolve: () => void;
@@ -150,7 +157,9 @@ describe('the endpoint of captions', () => {
   });
 
   it('tells strangers nothing of what failed inside', async () => {
-    const failing = { read: () => Promise.reject(new ShowtellError('engine/failed', { call: 'x', detail: '/root/secret' })) };
+    const failing = {
+      read: () => Promise.reject(new ShowtellError('engine/failed', { call: 'x', detail: '/root/secret' })),
+    };
     const service = await open({ threads: failing });
     const failed = await service.post();
     expect(failed.status).toBe(500);

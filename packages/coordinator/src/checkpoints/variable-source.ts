@@ -1,6 +1,8 @@
 /** A variable as a file has it, in whatever format. */
 export interface StoredVariable {
   readonly name: string;
+  /** showtell's name of it, where the format has names of its own; otherwise it follows from `name`. */
+  readonly own?: string;
   readonly shape: readonly number[];
   /** NumPy's name of its type, such as `float16`. */
   readonly type: string;
@@ -23,4 +25,6 @@ export interface VariableSource {
   readonly path: string;
   /** In the order of the file. */
   readonly variables: readonly StoredVariable[];
+  /** Added to the encoder's variances before their root, where the file says it. */
+  readonly batchNormEpsilon?: number;
 }

@@ -10,16 +10,21 @@ export type WeightsFiles =
   /** The index first, then the data files in the order of their names. */
   | { readonly format: 'tensorflow-v2'; readonly prefix: string; readonly files: readonly [string, ...string[]] }
   /** One file, or the shards of a sharded one. */
-  | { readonly format: 'tensorflow-v1'; readonly files: readonly [string, ...string[]] };
+  | { readonly format: 'tensorflow-v1'; readonly files: readonly [string, ...string[]] }
+  /** A Keras model as tfjs stores it: model.json, then its weights files. */
+  | { readonly format: 'tfjs-layers'; readonly files: readonly [string, ...string[]] };
 
 /** A sorted table's last eight bytes: V1 files are tables, and so is the index of a V2 checkpoint. */
 const tableMagic = Buffer.from('57fb808b247547db', 'hex');
+
+const brace = 0x7b;
 
 const pieceBytes = 4 * 1_048_576;
 
 /**
  * The files that a path means, as people name checkpoints: a V2 checkpoint by its prefix or any of its files, the folder
- * of a `checkpoint` file, a V1 file, a safetensors file, or the folder of a showtell checkpoint.
+ * of a `checkpoint` file, a V1 file, a safetensors file, the model.json of a tfjs model, or the folder of a showtell
+ * checkpoint.
  *
  * @throws ShowtellError `file/missing`, `checkpoint/foreign`
  */
@@ -39,7 +44,9 @@ export function weightsFiles(path: string): WeightsFiles {
     throw new ShowtellError('checkpoint/foreign', { path, detail: `there is no ${basename(prefix)}.index beside it` });
   const { head, tail } = ends(path, stat.size);
   if (tail.equals(tableMagic)) return { format: 'tensorflow-v1', files: [path] };
-  if (head[8] === 0x7b /* { */) return { format: 'safetensors', files: [path] };
+  // A safetensors file begins with the length of its header, whose higher bytes are zero: no text has such.
+  if (head[0] === brace && !head.includes(0)) return { format: 'tfjs-layers', files: [path, ...shardsOf(path)] };
+  if (head[8] === brace) return { format: 'safetensors', files: [path] };
   throw new ShowtellError('checkpoint/foreign', { path, detail: 'it neither begins nor ends as such a file does' });
 }
 
@@ -67,6 +74,26 @@ function inFolder(folder: string): WeightsFiles {
 function bundle(prefix: string): WeightsFiles {
   const data = beside(prefix, /^\.data-\d{5}-of-\d{5}$/);
   return { format: 'tensorflow-v2', prefix, files: [`${prefix}.index`, ...data] };
+}
+
+/**
+ * The weights files that a model.json names; none of one that cannot be read, which whoever opens it tells.
+ * @throws ShowtellError `file/missing`
+ */
+function shardsOf(modelFile: string): string[] {
+  const files = namedShards(modelFile).map((name) => join(dirname(modelFile), name));
+  const file = files.find((shard) => !existsSync(shard));
+  if (file !== undefined) throw new ShowtellError('file/missing', { file, what: `A weights file of ${modelFile},` });
+  return files;
+}
+
+function namedShards(modelFile: string): string[] {
+  try {
+    const { weightsManifest } = JSON.parse(readFileSync(modelFile, 'utf8')) as { weightsManifest: { paths: string[] }[] };
+    return weightsManifest.flatMap(({ paths }) => paths.map(String));
+  } catch {
+    return [];
+  }
 }
 
 /** The files whose names go on from a path's in a certain way. */

@@ -77,9 +77,7 @@ async function* inBatches(
 async function captionBatch(batch: readonly Taken[], captioner: Captioner, beam: number): Promise<Outcome[]> {
   const decoded = batch.filter((one) => 'picture' in one);
   const captions =
-    decoded.length === 0
-      ? []
-      : await captioner.caption(decoded.map(({ picture }) => ({ image: picture.image, beam })));
+    decoded.length === 0 ? [] : await captioner.caption(decoded.map(({ picture }) => ({ image: picture.image, beam })));
   const of = new Map(decoded.map((one, i) => [one as Taken, captions[i] ?? []]));
   return batch.map((one) => ('picture' in one ? { ...one, captions: of.get(one) ?? [] } : one));
 }

@@ -59,7 +59,12 @@ async function bodyOf(
   };
   if (!response.ok) return refuse(failed(`it answered ${response.status} ${response.statusText}`.trim()));
   const type = response.headers.get('content-type')?.split(';')[0]?.trim().toLowerCase() ?? '';
-  if (type !== '' && type !== 'application/octet-stream' && type !== 'binary/octet-stream' && !type.startsWith('image/'))
+  if (
+    type !== '' &&
+    type !== 'application/octet-stream' &&
+    type !== 'binary/octet-stream' &&
+    !type.startsWith('image/')
+  )
     return refuse(failed(`it is ${type}, no picture`));
   const stated = Number(response.headers.get('content-length') ?? Number.NaN);
   const tooMany = (bytes: number | null): ShowtellError =>

@@ -60,7 +60,12 @@ export async function readPictureFile(file: string, maxBytes: number): Promise<U
   try {
     const { size } = await stat(file);
     if (size > maxBytes)
-      throw new ShowtellError('picture/too-many-bytes', { where: file, bytes: size, maxBytes, setting: maxBytesSetting });
+      throw new ShowtellError('picture/too-many-bytes', {
+        where: file,
+        bytes: size,
+        maxBytes,
+        setting: maxBytesSetting,
+      });
     return await readFile(file);
   } catch (cause) {
     throw cause instanceof ShowtellError ? cause : unreadable(file, cause);
@@ -68,7 +73,10 @@ export async function readPictureFile(file: string, maxBytes: number): Promise<U
 }
 
 async function* findFiles(input: string, options: FindOptions): AsyncGenerator<PictureSource, void, undefined> {
-  const ofFile = (file: string): PictureSource => ({ name: file, bytes: () => readPictureFile(file, options.maxBytes) });
+  const ofFile = (file: string): PictureSource => ({
+    name: file,
+    bytes: () => readPictureFile(file, options.maxBytes),
+  });
   try {
     const kind = await stat(input).catch(() => null);
     if (kind?.isDirectory() === true) {

@@ -24,7 +24,8 @@ const rawTypes = /^(image\/[a-z0-9.+-]+|application\/octet-stream)$/;
  */
 export async function readCaptionRequest(request: IncomingMessage, rules: RequestRules): Promise<CaptionRequest> {
   const query = queryOf(request);
-  const type = (request.headers['content-type'] ?? 'application/octet-stream').split(';')[0]?.trim().toLowerCase() ?? '';
+  const type =
+    (request.headers['content-type'] ?? 'application/octet-stream').split(';')[0]?.trim().toLowerCase() ?? '';
   const isJson = type === 'application/json';
   if (!isJson && !rawTypes.test(type))
     throw new Problem('request/type', `A body of type ${type} is not taken.`, {

@@ -70,7 +70,9 @@ export function openApiDocument({ defaultBeam, mostBeam, maxBytes, maxMegapixels
         get: {
           operationId: 'openapi',
           summary: 'This document',
-          responses: { 200: { description: 'OpenAPI 3.1', content: { 'application/json': { schema: { type: 'object' } } } } },
+          responses: {
+            200: { description: 'OpenAPI 3.1', content: { 'application/json': { schema: { type: 'object' } } } },
+          },
         },
       },
       '/metrics': {
@@ -84,14 +86,20 @@ export function openApiDocument({ defaultBeam, mostBeam, maxBytes, maxMegapixels
         get: {
           operationId: 'healthz',
           summary: 'Whether the service lives',
-          responses: { 200: { description: 'It does', ...text }, 503: { description: 'The engine has failed', ...text } },
+          responses: {
+            200: { description: 'It does', ...text },
+            503: { description: 'The engine has failed', ...text },
+          },
         },
       },
       '/readyz': {
         get: {
           operationId: 'readyz',
           summary: 'Whether it takes requests',
-          responses: { 200: { description: 'It does', ...text }, 503: { description: 'It loads, or it stops', ...text } },
+          responses: {
+            200: { description: 'It does', ...text },
+            503: { description: 'It loads, or it stops', ...text },
+          },
         },
       },
     },
@@ -108,7 +116,10 @@ export function openApiDocument({ defaultBeam, mostBeam, maxBytes, maxMegapixels
                 required: ['caption', 'logprob', 'probability'],
                 properties: {
                   caption: { type: 'string', description: 'Words, a space between each' },
-                  logprob: { type: 'number', description: "Natural logarithm of the words' probability, the end's included" },
+                  logprob: {
+                    type: 'number',
+                    description: "Natural logarithm of the words' probability, the end's included",
+                  },
                   probability: { type: 'number', minimum: 0, maximum: 1 },
                 },
               },

@@ -1,5 +1,6 @@
 import type { LstmNaming } from '../tensorflow/names.js';
 import type { OpenCheckpoint } from '../open-checkpoint.js';
+import { exportSavedModel } from './saved-model.js';
 import { exportSafetensors } from './safetensors.js';
 import { exportTensorflow } from './tensorflow.js';
 
@@ -36,6 +37,10 @@ export const exporters = {
   tensorflow: {
     about: "--out is a folder: a TensorFlow V2 checkpoint under im2txt's names, `checkpoint`, word_counts.txt",
     write: exportTensorflow,
+  },
+  'saved-model': {
+    about: '--out is a folder: a SavedModel for serving, its weights within, with signatures (docs/saved-model.md)',
+    write: exportSavedModel,
   },
   safetensors: { about: '--out is a file with the same tensors, float32', write: exportSafetensors },
 } as const satisfies Record<string, Exporter>;

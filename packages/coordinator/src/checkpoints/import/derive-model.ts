@@ -14,7 +14,7 @@ type Shapes = ReadonlyMap<string, readonly number[]>;
 
 /** @param depthMultiplier what the user says it is; null: whatever fits the shapes */
 export function deriveModel(source: VariableSource, name: EncoderName, depthMultiplier: number | null): DerivedModel {
-  const shapes = new Map(source.variables.map((variable) => [ownName(variable.name), variable.shape]));
+  const shapes = new Map(source.variables.map((variable) => [variable.own ?? ownName(variable.name), variable.shape]));
   return { encoder: deriveWidth(name, shapes, depthMultiplier), decoder: deriveDecoder(shapes) };
 }
 

@@ -67,9 +67,9 @@ export async function planImport(options: ImportOptions): Promise<PlannedImport>
   const { path, encoder: name, out } = options;
   if (existsSync(out)) throw new ShowtellError('checkpoint/exists', { path: out });
   const vocabulary = await readVocabulary(options.vocabulary);
-  const source = openWeights(path);
+  const source = openWeights(path, { name, depthMultiplier: options.depthMultiplier ?? 1 });
   const derived = deriveModel(source, name, options.depthMultiplier);
-  const job = jobOf(options, derived, vocabulary);
+  const job = jobOf(options, derived, vocabulary, source);
   const rows = job.model.decoder.vocabulary;
   if (vocabulary.size > rows) {
     const facts = { file: options.vocabulary, words: vocabulary.size, path, rows };
@@ -82,13 +82,23 @@ export async function planImport(options: ImportOptions): Promise<PlannedImport>
   return { source, job, step, mapping: mapVariables(source, wanted), encoderOnly, parameters, vocabulary };
 }
 
-function jobOf({ encoder: name, imageSize, set, path }: ImportOptions, derived: DerivedModel, words: Vocabulary): Job {
+function jobOf(
+  { encoder: name, imageSize, set, path }: ImportOptions,
+  derived: DerivedModel,
+  words: Vocabulary,
+  { batchNormEpsilon }: VariableSource,
+): Job {
   const { nativeSize = 299 }: { readonly scope: string; readonly nativeSize?: number } = encoders[name];
   const side = imageSize ?? nativeSize;
   const content = {
     name: 'imported',
     model: {
-      encoder: { name, ...derived.encoder, imageSize: side },
+      encoder: {
+        name,
+        ...derived.encoder,
+        imageSize: side,
+        ...(batchNormEpsilon === undefined ? {} : { batchNormEpsilon }),
+      },
       // The decoder of an encoder alone is im2txt's, with rows for the words that there are.
       decoder: derived.decoder ?? { vocabulary: Math.max(12_000, words.size) },
     },
@@ -119,7 +129,7 @@ export interface Imported {
 /**
  * Writes the checkpoint's folder, whole or not at all.
  * @throws ShowtellError `checkpoint/does-not-fit`, `checkpoint/unknown-variables`, `tensorflow/malformed`,
- * `tensors/malformed`, `checkpoint/write-failed`
+ * `tensors/malformed`, `tfjs/malformed`, `checkpoint/write-failed`
  */
 export async function importCheckpoint(options: ImportOptions, plan: PlannedImport): Promise<Imported> {
   const { job, mapping, step, vocabulary, parameters } = plan;

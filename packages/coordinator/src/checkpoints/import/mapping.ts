@@ -25,13 +25,13 @@ export interface Mapping {
   readonly leftOver: readonly LeftOverVariable[];
 }
 
-const floats = new Set(['float32', 'float16', 'bfloat16', 'float64']);
+const floats = new Set(['float32', 'float16', 'bfloat16', 'float64', 'uint8 · scale + min', 'uint16 · scale + min']);
 
 /** Finds each wanted variable by its name, or by a name that earlier versions of TensorFlow gave it. */
 export function mapVariables(source: VariableSource, wanted: readonly Wanted[]): Mapping {
   const stored = new Map<string, StoredVariable[]>();
   for (const variable of source.variables) {
-    const name = ownName(variable.name);
+    const name = variable.own ?? ownName(variable.name);
     stored.set(name, [...(stored.get(name) ?? []), variable]);
   }
   const mapping = {
@@ -52,7 +52,7 @@ export function mapVariables(source: VariableSource, wanted: readonly Wanted[]):
   }
   const leftOver = [...stored.values()]
     .flat()
-    .map((variable) => ({ stored: variable, reason: leftOverReason(variable.name) }));
+    .map((variable) => ({ stored: variable, reason: leftOverReason(variable.own ?? variable.name) }));
   return { ...mapping, leftOver };
 }
 

@@ -1,45 +1,26 @@
 import { readFileSync } from 'node:fs';
 import { ShowtellError } from '@showtell/shared/errors.js';
 import { type EncoderName, convNames, encoders } from '@showtell/shared/model/parameters.js';
+import type { StoredVariable, VariableSource } from '../variable-source.js';
 import { readKerasGraphs } from './keras-graph.js';
 import { type MatchedLayer, matchNetwork } from './match-network.js';
 import { readManifest, type StoredWeight } from './weights-manifest.js';
 
-/** A variable of an encoder that was found in a Keras model. */
-export interface LayersVariable {
-  /** TF-Slim's name of it. */
-  readonly name: string;
-  /** Keras' name, such as `conv2d_1/kernel`. */
-  readonly from: string;
-  readonly shape: readonly number[];
-  /** As it is stored; what was quantised is not what it was. */
-  readonly type: string;
-  read(into: Float32Array): void;
-}
-
-/** An encoder within a Keras model that tfjs stores. */
-export interface LayersModel {
-  readonly path: string;
-  readonly variables: readonly LayersVariable[];
-  /** Weights that are not the encoder's: what stands behind its features. */
-  readonly leftOver: readonly StoredWeight[];
-  /** Added to variances before their root; one number for all layers. */
-  readonly epsilon: number;
-}
-
 /**
  * Finds an encoder in a Keras layers model (`model.json` and its shards), as `tensorflowjs_converter` and tfjs'
- * `model.save` write it, with its weights under TF-Slim's names.
+ * `model.save` write it. Its weights come with TF-Slim's names as their own; all others, behind the features, follow.
  *
  * @throws ShowtellError `file/missing`, `tfjs/malformed`, `tfjs/other-net`
  */
-export function openLayersModel(path: string, encoder: EncoderName, depthMultiplier = 1): LayersModel {
+export function openLayersModel(path: string, encoder: EncoderName, depthMultiplier: number): VariableSource {
   const model = readModel(path);
   const weights = readManifest(path, model['weightsManifest']);
-  const refuse = (detail: string): ShowtellError => new ShowtellError('tfjs/other-net', { file: path, encoder, detail });
+  const refuse = (detail: string): ShowtellError =>
+    new ShowtellError('tfjs/other-net', { file: path, encoder, detail });
   const attempts = readKerasGraphs(path, model).map((graph) => matchNetwork(encoders[encoder], depthMultiplier, graph));
   const found = attempts.find((attempt) => 'layers' in attempt);
-  if (found === undefined) throw refuse(attempts.map((attempt) => ('problem' in attempt ? attempt.problem : '')).join('; '));
+  if (found === undefined)
+    throw refuse(attempts.map((attempt) => ('problem' in attempt ? attempt.problem : '')).join('; '));
   const epsilons = new Set(found.layers.map(({ norm }) => Number(norm.config['epsilon'] ?? 0.001)));
   const [epsilon = NaN, other] = epsilons;
   if (other !== undefined) throw refuse(`its batch norms have several epsilons: ${[...epsilons].join(', ')}`);
@@ -47,13 +28,15 @@ export function openLayersModel(path: string, encoder: EncoderName, depthMultipl
   const used = new Set<StoredWeight>();
   const take = (layer: string, weight: string): StoredWeight => {
     const stored = findWeight(weights, `${layer}/${weight}`);
-    if (stored === null) throw new ShowtellError('tfjs/malformed', { file: path, detail: `it has no ${layer}/${weight}` });
+    if (stored === null)
+      throw new ShowtellError('tfjs/malformed', { file: path, detail: `it has no ${layer}/${weight}` });
     used.add(stored);
     return stored;
   };
   const variables = found.layers.flatMap((matched) => variablesOf(matched, take, refuse));
-  const leftOver = [...weights.values()].filter((weight) => !used.has(weight));
-  return { path, variables, leftOver, epsilon };
+  const others = [...weights.values()].filter((weight) => !used.has(weight));
+  const rest = others.map((weight) => storedVariable(weight, { own: `${encoders[encoder].scope}/Predictions/${weight.name}` }));
+  return { format: 'Keras layers model of tfjs', path, variables: [...variables, ...rest], batchNormEpsilon: epsilon };
 }
 
 function readModel(path: string): Readonly<Record<string, unknown>> {
@@ -80,38 +63,53 @@ function findWeight(weights: ReadonlyMap<string, StoredWeight>, name: string): S
   return within.length === 1 ? (within[0] ?? null) : null;
 }
 
+/** What of a stored weight becomes another thing. */
+type Changed = Partial<Pick<StoredVariable, 'name' | 'own' | 'read'>>;
+
+function storedVariable({ name, shape, type, read }: StoredWeight, changed: Changed): StoredVariable {
+  const isQuantised = type === 'uint8' || type === 'uint16';
+  const kind = isQuantised ? `${type} · scale + min` : type;
+  return { name, shape, type: kind, numeric: type !== 'string', slices: 1, read, ...changed };
+}
+
 /** The four variables of a layer; a convolution's bias goes into the mean that the norm takes away. */
 function variablesOf(
   { layer, conv, norm }: MatchedLayer,
   take: (layer: string, weight: string) => StoredWeight,
   refuse: (detail: string) => ShowtellError,
-): LayersVariable[] {
-  const names = convNames(layer);
+): StoredVariable[] {
+  const own = convNames(layer);
   const C = layer.outputs;
-  if (norm.config['scale'] === true) requireOnes(take(norm.name, 'gamma'), refuse);
-  const bias = conv.config['use_bias'] === true ? valuesOf(take(conv.name, 'bias'), C) : null;
-  const variable = (name: string, stored: StoredWeight, shape: readonly number[]): LayersVariable => {
+  const hasGamma = norm.config['scale'] === true;
+  if (hasGamma) requireOnes(take(norm.name, 'gamma'), refuse);
+  const variable = (name: string, stored: StoredWeight, shape: readonly number[], changed: Changed = {}) => {
     if (stored.shape.join() !== shape.join())
       throw refuse(`${stored.name} has shape [${stored.shape.join(', ')}] instead of [${shape.join(', ')}]`);
-    return { name, from: stored.name, shape, type: stored.type, read: (into) => stored.read(into) };
+    return storedVariable(stored, { own: name, ...changed });
   };
-  const beta = norm.config['center'] === false ? null : take(norm.name, 'beta');
-  const mean = variable(names.mean, take(norm.name, 'moving_mean'), [C]);
-  const lowered = {
-    ...mean,
-    read: (into: Float32Array): void => {
-      mean.read(into);
-      bias?.forEach((value, i) => (into[i] = (into[i] as number) - value));
-    },
-  };
+  const mean = take(norm.name, 'moving_mean');
+  const lessBias = conv.config['use_bias'] === true ? without(mean, take(conv.name, 'bias'), C) : {};
   return [
-    variable(names.weights, take(conv.name, 'kernel'), [...layer.kernel, layer.inputs, C]),
-    beta === null
-      ? { name: names.beta, from: `${norm.name} (no beta)`, shape: [C], type: 'float32', read: (into) => into.fill(0) }
-      : variable(names.beta, beta, [C]),
-    bias === null ? mean : lowered,
-    variable(names.variance, take(norm.name, 'moving_variance'), [C]),
+    variable(own.weights, take(conv.name, 'kernel'), [...layer.kernel, layer.inputs, C]),
+    norm.config['center'] === false ? noBeta(own.beta, norm.name, C) : variable(own.beta, take(norm.name, 'beta'), [C]),
+    variable(own.mean, mean, [C], lessBias),
+    variable(own.variance, take(norm.name, 'moving_variance'), [C]),
   ];
+}
+
+/** (w·x + b − mean) is what the norm scales: a bias may as well be taken off the mean. */
+function without(mean: StoredWeight, bias: StoredWeight, size: number): Changed {
+  const values = valuesOf(bias, size);
+  const read = (into: Float32Array): void => {
+    mean.read(into);
+    for (const [i, value] of values.entries()) into[i] = (into[i] as number) - value;
+  };
+  return { name: `${mean.name} − ${bias.name}`, read };
+}
+
+function noBeta(own: string, norm: string, size: number): StoredVariable {
+  const read = (into: Float32Array): void => void into.fill(0);
+  return { name: `${norm} (no beta: 0)`, own, shape: [size], type: 'float32', numeric: true, slices: 1, read };
 }
 
 /** slim's nets have no gamma. One folded into the weights would be undone by batch norm in training, unnoticed. */

@@ -29,7 +29,15 @@ export interface StoredWeight {
 }
 
 /** Bytes an element takes in the file. */
-const width: Readonly<Record<string, number>> = { float32: 4, int32: 4, complex64: 8, float16: 2, uint16: 2, uint8: 1, bool: 1 };
+const width: Readonly<Record<string, number>> = {
+  float32: 4,
+  int32: 4,
+  complex64: 8,
+  float16: 2,
+  uint16: 2,
+  uint8: 1,
+  bool: 1,
+};
 
 /**
  * The weights of a model.json, by name. Sizes are held against the files at once; values are read when asked for.
@@ -63,7 +71,9 @@ export function readManifest(modelFile: string, content: unknown): Map<string, S
       offset += bytes;
     }
     if (offset !== total)
-      throw refuse(`its weights take ${offset} bytes, ${group.paths.join(', ')} ${files.length === 1 ? 'has' : 'have'} ${total}`);
+      throw refuse(
+        `its weights take ${offset} bytes, ${group.paths.join(', ')} ${files.length === 1 ? 'has' : 'have'} ${total}`,
+      );
   }
   return weights;
 }

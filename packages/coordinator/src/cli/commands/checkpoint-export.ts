@@ -16,7 +16,7 @@ export function register(parent: Command): void {
   const formats = Object.entries(exporters).map(([name, { about }]) => `  ${name.padEnd(12)} ${about}`);
   parent
     .command('export')
-    .description('write a checkpoint for others: TensorFlow, safetensors')
+    .description('write a checkpoint for others: TensorFlow, a SavedModel to serve, safetensors')
     .argument('<checkpoint>', "RUN for its newest, RUN@STEP, or a checkpoint's folder")
     .addOption(new Option('--format <format>', 'see below').choices(Object.keys(exporters)).makeOptionMandatory())
     .requiredOption('--out <path>', 'the file or folder to make')
@@ -41,6 +41,7 @@ Exit codes: 0, 65 the checkpoint is damaged, 66 it is not there, or its words, 7
 
 Examples:
   showtell checkpoint export runs/demo --format tensorflow --out exported
+  showtell checkpoint export runs/demo --format saved-model --out served/1
   showtell checkpoint export runs/demo@900 --format safetensors --out demo.safetensors`,
     )
     .action(async (location: string, { format, out, lstmNames, vocabulary, json }: ExportFlags) => {

@@ -23,8 +23,8 @@ const collect = (value: string, before: readonly string[] = []): readonly string
 export function register(parent: Command): void {
   parent
     .command('import')
-    .description('make a checkpoint of a TensorFlow one: an im2txt captioner, or an encoder as TF-Slim published it')
-    .argument('<file>', 'V2 (prefix, .index or .data file), V1, the folder of a "checkpoint" file, or safetensors')
+    .description('make a checkpoint of a TensorFlow one: an im2txt captioner, or an encoder as TF-Slim or Keras has it')
+    .argument('<file>', 'V2 (prefix, .index or .data file), V1, the folder of a "checkpoint" file, safetensors, or a tfjs model.json')
     .addOption(
       new Option('--encoder <name>', "the image encoder, by TF-Slim's name")
         .choices(Object.keys(encoders))
@@ -56,7 +56,8 @@ Exit codes: 0, 65 the file is damaged, no checkpoint, or of another model, 66 it
 
 Examples:
   showtell checkpoint import train/model.ckpt-1000000 --encoder inception_v3 --vocabulary word_counts.txt --out im2txt
-  showtell checkpoint import inception_v3.ckpt --encoder inception_v3 --vocabulary data/word_counts.txt --out encoder`,
+  showtell checkpoint import inception_v3.ckpt --encoder inception_v3 --vocabulary data/word_counts.txt --out encoder
+  showtell checkpoint import model.json --encoder inception_v3 --vocabulary data/word_counts.txt --out encoder`,
     )
     .action(async (file: string, flags: ImportFlags) => {
       const options = {
