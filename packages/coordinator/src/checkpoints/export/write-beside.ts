@@ -19,7 +19,8 @@ export async function writeBeside<T>(out: string, write: (beside: string) => Pro
     syncFolder(path.dirname(path.resolve(out)));
     return done;
   } catch (error) {
-    rmSync(beside, { recursive: true, force: true });
+    // Where not even the parent is a folder, nothing was written and nothing can be removed.
+    if (existsSync(beside)) rmSync(beside, { recursive: true, force: true });
     if (error instanceof ShowtellError) throw error;
     const detail = error instanceof Error ? error.message : String(error);
     throw new ShowtellError('checkpoint/write-failed', { path: out, detail }, { cause: error });

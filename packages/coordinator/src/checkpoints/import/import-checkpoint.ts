@@ -176,12 +176,14 @@ const mostNamed = 12;
 
 function refuseUnfit({ path, encoder, leaveOutUnknown }: ImportOptions, { job, mapping }: PlannedImport): void {
   const problems = problemsOf(mapping);
-  if (mapping.matched.every(({ name }) => !name.startsWith(`${encoders[encoder].scope}/`))) {
-    const scopes = new Set(
-      mapping.leftOver.map(({ stored }) => stored.name.split('/')[0]).filter((name) => /^Inception/.test(name ?? '')),
-    );
+  const { scope } = encoders[encoder];
+  const found = [...mapping.matched, ...mapping.unfit, ...mapping.leftOver].map(
+    ({ stored }) => stored.name.split('/')[0],
+  );
+  if (!found.includes(scope)) {
+    const others = [...new Set(found)].filter((name) => name?.startsWith('Inception'));
     problems.unshift(
-      `nothing of ${encoders[encoder].scope}/ is there${scopes.size === 0 ? '' : `, but ${[...scopes].join(', ')}/ is`}`,
+      `nothing of ${scope}/ is there${others.length === 0 ? '' : `, but of ${others.join('/ and ')}/: give that encoder`}`,
     );
   }
   if (problems.length > 0) {
