@@ -1,0 +1,135 @@
+import type { Dataset } from '@showtell/shared/data/dataset.js';
+import { ShowtellError } from '@showtell/shared/errors.js';
+import {
+  Verdict,
+  type GradientHeader,
+  type ParameterServiceServer,
+} from '@showtell/shared/generated/showtell/v1/parameters.js';
+import type { Job } from '@showtell/shared/job/job.js';
+import type { Plan } from '@showtell/shared/plan/plan.js';
+import type { Logger } from '@showtell/shared/service/log.js';
+import { gradientBody, isSegmentName } from '@showtell/shared/tensors/gradient-body.js';
+import type { Beside } from './beside.js';
+import type { Canaries } from './canaries.js';
+import type { Dispatcher } from './dispatcher.js';
+import type { EvaluationRound } from './evaluation/evaluation-round.js';
+import type { Journal } from './journal.js';
+import type { CoordinatorMetrics } from './metrics.js';
+import type { ParameterServer } from './parameter-server/parameter-server.js';
+import { parameterHandlers } from './parameter-server/service.js';
+import type { PushVerdict } from './parameter-server/verdict.js';
+
+export interface ResultsParts {
+  readonly job: Job;
+  readonly dataset: Dataset;
+  readonly plan: Plan;
+  readonly journal: Journal;
+  readonly server: ParameterServer;
+  readonly dispatcher: Dispatcher;
+  readonly round: EvaluationRound;
+  readonly canaries: Canaries;
+  readonly series: CoordinatorMetrics['series'];
+  readonly log: Logger;
+  readonly beside: Beside;
+  /** The run cannot go on. */
+  readonly onFault: (error: Error) => void;
+}
+
+/** What workers send back, and what follows from it: gradients by their verdicts, evaluations, canaries. */
+export class Results {
+  #lastAt = Date.now();
+
+  constructor(private readonly parts: ResultsParts) {}
+
+  /** When the last one came, by `Date.now()`. */
+  get lastAt(): number {
+    return this.#lastAt;
+  }
+
+  /** The gRPC service but for its sessions. */
+  get handlers(): Pick<ParameterServiceServer, 'pullVersion' | 'pushGradient' | 'pushEvaluation' | 'checkCanary'> {
+    const { server, canaries, onFault } = this.parts;
+    return {
+      ...parameterHandlers(server, (header, verdict) => {
+        try {
+          this.#gradient(header, verdict);
+        } catch (error) {
+          // The journal took no entry: a worker can do nothing about that.
+          onFault(error as Error);
+        }
+      }),
+      pushEvaluation: (call, respond) => respond(null, this.#evaluation(call.request)),
+      checkCanary: (call, respond) => {
+        try {
+          respond(null, canaries.check(call.request));
+        } catch (error) {
+          onFault(error as Error);
+          respond(error as Error);
+        }
+      },
+    };
+  }
+
+  #gradient(header: GradientHeader, { verdict, detail }: PushVerdict): void {
+    const { unit, worker } = header;
+    if (unit === undefined) return;
+    const { dispatcher, series, log, beside } = this.parts;
+    this.#lastAt = Date.now();
+    switch (verdict) {
+      case Verdict.VERDICT_ACCEPTED:
+        dispatcher.settle(unit);
+        series.exchangeBytes.inc({ direction: 'received' }, this.#bytesOf(header));
+        this.#noteSkipped(header);
+        return;
+      case Verdict.VERDICT_DUPLICATE:
+        series.unitsDuplicate.inc();
+        return;
+      case Verdict.VERDICT_STALE:
+        series.unitsStale.inc();
+        return;
+      case Verdict.VERDICT_INVALID:
+        series.unitsInvalid.inc();
+        log.warn('a gradient was refused', { step: unit.step, unit: String(unit.index), worker, detail });
+        beside.start(() => dispatcher.refused(unit, worker, detail));
+        return;
+      default:
+        return;
+    }
+  }
+
+  #evaluation(request: Parameters<EvaluationRound['push']>[0]): ReturnType<EvaluationRound['push']> {
+    const { round, dispatcher, log, beside } = this.parts;
+    const { unit, worker } = request;
+    this.#lastAt = Date.now();
+    const answer = round.push(request);
+    if (answer.verdict === Verdict.VERDICT_INVALID && unit !== undefined) {
+      log.warn('an evaluation was refused', { unit: String(unit.index), worker, detail: answer.detail });
+      beside.start(() => dispatcher.refused(unit, worker, answer.detail));
+    }
+    return answer;
+  }
+
+  /** Records whose sound bytes do not decode are skipped, by name, up to the job's limit. */
+  #noteSkipped({ unit, skipped }: GradientHeader): void {
+    if (unit === undefined || skipped.length === 0) return;
+    const { job, dataset, plan, journal, log, onFault } = this.parts;
+    const { shards } = dataset.split('train');
+    const planned = plan.units(unit.step)[unit.index]?.records ?? [];
+    const names = skipped.map((i) => `${shards[planned[i]?.shard ?? 0]?.file ?? ''}@${planned[i]?.offset ?? 0}`);
+    const before = new Set(journal.of('skipped').flatMap((entry) => entry.records));
+    const fresh = names.filter((name) => !before.has(name));
+    if (fresh.length === 0) return;
+    journal.append({ type: 'skipped', step: unit.step, unit: unit.index, records: fresh });
+    log.warn('records do not decode and are skipped', { records: fresh });
+    const records = [...before, ...fresh];
+    const limit = job.data.maxCorruptRecords;
+    if (records.length > limit)
+      onFault(new ShowtellError('data/too-many-corrupt', { count: records.length, limit, records }));
+  }
+
+  /** What one unit's gradient weighs in the wire's type. */
+  #bytesOf({ segments, embeddingRows }: GradientHeader): number {
+    const { layout, wire } = this.parts.server;
+    return gradientBody(layout, segments.filter(isSegmentName), embeddingRows.length, wire).bytes;
+  }
+}

@@ -1,0 +1,56 @@
+import type { Logger } from '@showtell/shared/service/log.js';
+import type { Beside } from './beside.js';
+import type { Dispatcher } from './dispatcher.js';
+import type { CoordinatorMetrics } from './metrics.js';
+import type { ParameterServer } from './parameter-server/parameter-server.js';
+import type { Workers, WorkersEvents } from './workers.js';
+
+/** A unit without a known holder is offered again this long after a worker was lost. */
+const orphanMs = 500;
+
+export interface WorkerEventsParts {
+  readonly series: CoordinatorMetrics['series'];
+  readonly log: Logger;
+  readonly beside: Beside;
+  readonly dispatcher: Dispatcher;
+  readonly server: ParameterServer;
+  readonly workers: () => Workers;
+}
+
+/** What follows from workers' coming and going: what a lost one held is offered again, all of it is counted and logged. */
+export function workerEvents({ series, log, beside, dispatcher, server, workers }: WorkerEventsParts): WorkersEvents {
+  return {
+    joined: (worker) => {
+      series.workers.set(workers().list.length);
+      log.info('a worker joined', { worker: worker.id, pid: worker.pid, host: worker.host, engine: worker.engine });
+    },
+    refused: (worker, reason, text) => {
+      series.workersRefused.inc({ reason });
+      log.warn('a worker was refused', { worker, reason: text });
+    },
+    left: (worker, died) => {
+      series.workers.set(workers().list.length);
+      const facts = { worker: worker.id, holding: worker.leases.size };
+      if (died) log.warn('a worker died', facts);
+      else log.info('a worker left', facts);
+      beside.start(() => server.forgetWorker(worker.id));
+      beside.start(() => dispatcher.workerLeft(worker, died));
+      offerOrphansSoon(beside, dispatcher);
+    },
+    leaseReturned: (_worker, { unit, reason, dropped }) => {
+      // What is given back the broker offers by itself.
+      if (!dropped) series.unitsRedelivered.inc({ reason: 'given-back' });
+      const what = dropped ? 'a unit was dropped' : 'a unit was given back';
+      log.debug(what, { step: unit.step, unit: String(unit.index), reason });
+    },
+    unitFailed: (worker, { unit, code, text }) => {
+      log.warn('a unit failed', { step: unit.step, unit: String(unit.index), worker: worker.id, code, text });
+      beside.start(() => dispatcher.unitFailed(worker, unit, text));
+    },
+  };
+}
+
+/** A worker that is gone may have held units that it had not told of yet. */
+export function offerOrphansSoon(beside: Beside, dispatcher: Dispatcher, step?: number): void {
+  beside.startIn(orphanMs, () => dispatcher.offerOrphans(step));
+}
