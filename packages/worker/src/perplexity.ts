@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util';
 import { ShowtellError } from '@showtell/shared/errors.js';
 import { loadCheckpoint } from './caption/load-checkpoint.js';
+import { endProcess } from './end-process.js';
 import { chooseEngine, prepareEngine } from './engine/choose-engine.js';
 import { EngineThread } from './engine/engine-thread.js';
 import { openImageDecoder } from './input/decode-image.js';
@@ -21,7 +22,7 @@ interface PerplexityOptions {
  * The process behind `showtell perplexity`: im2txt's evaluate.py, exp of the mean loss a word over TFRecords that im2txt
  * wrote. Every record is read and checked before the first is computed.
  */
-async function main(argv: readonly string[]): Promise<void> {
+async function main(argv: readonly string[]): Promise<number> {
   const options = parseOptions(argv);
   const files = recordFiles(options.records);
   const { job, vocabulary, parameters } = await loadCheckpoint(options.checkpoint, options.vocabulary);
@@ -53,6 +54,7 @@ async function main(argv: readonly string[]): Promise<void> {
     },
   });
   process.stdout.write(options.json ? jsonLine(sums) : plainLine(sums));
+  return 0;
 }
 
 /** Lengths to pad to, with further ones where a caption is longer than the job's last: none is cut, as in im2txt. */
@@ -98,12 +100,4 @@ function parseOptions(argv: readonly string[]): PerplexityOptions {
   return { checkpoint, records, vocabulary, json };
 }
 
-main(process.argv.slice(2)).then(
-  () => process.exit(0),
-  (error: unknown) => {
-    const known = error instanceof ShowtellError;
-    const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    process.stderr.write(`showtell perplexity: ${known ? `${error.message}\n${error.remedy}` : text}\n`);
-    process.exit(known ? error.exitCode : 70);
-  },
-);
+endProcess('perplexity', main(process.argv.slice(2)));

@@ -31,8 +31,7 @@ describe('showtell perplexity', () => {
     "is evaluate.py's on im2txt's records, within 1e-4 (needs the engine: showtell engine setup)",
     () => {
       const { stdout, stderr, status } = measure(join(here('.'), 'records-?????-of-00002'), '--json');
-      expect(stderr).toBe('');
-      expect(status).toBe(0);
+      expect(status, stderr).toBe(0);
       const found = JSON.parse(stdout) as { perplexity: number; words: number; sequences: number };
       expect(found).toMatchObject({ words, sequences });
       expect(Math.abs(found.perplexity / perplexity - 1)).toBeLessThan(1e-4);
