@@ -87,7 +87,8 @@ export async function benchStep(): Promise<BenchFigure[]> {
     for (let round = 0; round < rounds; round++) {
       ours.push(await showtellStep({ ...scenario, name: 'inception_v3', size }));
       if (python === null) continue;
-      for (const [i, options] of scenario.peers.entries()) peers[i]?.push(await torchStep(python, options, size, scenario.steps));
+      for (const [i, options] of scenario.peers.entries())
+        peers[i]?.push(await torchStep(python, options, size, scenario.steps));
     }
     figures.push(...figuresOf(scenario, best(ours), python === null ? null : peers.map(best)));
   }

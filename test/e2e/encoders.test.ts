@@ -37,7 +37,9 @@ function changed(run: string, step: number, name: EncoderName): { moved: string[
   const job = parseJob(jobOf(name));
   const model = modelParameters(job);
   const first = firstValues(job, model);
-  const content = readSafetensorsHeader(join(run, 'checkpoints', String(step).padStart(8, '0'), 'parameters.safetensors'));
+  const content = readSafetensorsHeader(
+    join(run, 'checkpoints', String(step).padStart(8, '0'), 'parameters.safetensors'),
+  );
   const result: { moved: string[]; still: string[] } = { moved: [], still: [] };
   for (const { name, group } of model.specs.filter(({ group }) => group === 'encoder' || group === 'statistics')) {
     const before = tensorView(first, model.layout.entry(name));

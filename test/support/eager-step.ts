@@ -24,10 +24,7 @@ export function eagerStep(
   let lossSum = NaN;
   tf.tidy(() => {
     const values = Object.fromEntries(
-      specs.map(({ name, shape }) => [
-        name,
-        tf.tensor(tensorView(parameters, layout.entry(name)).slice(), [...shape]),
-      ]),
+      specs.map(({ name, shape }) => [name, tf.tensor(tensorView(parameters, layout.entry(name)).slice(), [...shape])]),
     );
     const captions = {
       inputs: tf.tensor2d(batch.inputs, [B, T], 'int32'),

@@ -31,9 +31,9 @@ describe('showtell checkpoint import of a Keras model', { timeout: 600_000 }, ()
     expect(report).toMatchObject({ format: 'Keras layers model of tfjs', encoderOnly: true, missing: [] });
     expect(report.model.encoder).toMatchObject({ depthMultiplier: 1, imageSize: 299, batchNormEpsilon: 0.001 });
     expect(report.matched).toHaveLength(4 * 94);
-    expect(report.matched.find(({ name }) => name === 'InceptionV3/Mixed_5b/Branch_1/Conv2d_0b_5x5/weights')).toMatchObject(
-      { from: 'conv2d_8/kernel', type: 'uint8 · scale + min' },
-    );
+    expect(
+      report.matched.find(({ name }) => name === 'InceptionV3/Mixed_5b/Branch_1/Conv2d_0b_5x5/weights'),
+    ).toMatchObject({ from: 'conv2d_8/kernel', type: 'uint8 · scale + min' });
     expect(new Set(report.leftOver.map(({ reason }) => reason))).toEqual(new Set(['classifier head']));
     expect(report.leftOver).toHaveLength(6);
     const manifest = JSON.parse(readFileSync(join(out, 'manifest.json'), 'utf8')) as { parameters: { count: number } };
@@ -46,7 +46,10 @@ describe('showtell checkpoint import of a Keras model', { timeout: 600_000 }, ()
     const damaged = await cluster.run([
       ...['checkpoint', 'import', file, '--encoder', 'inception_v3', '--vocabulary', words, '--out', out],
     ]);
-    expect(damaged).toMatchObject({ code: 65, stderr: expect.stringContaining('no layers model that can be read') as string });
+    expect(damaged).toMatchObject({
+      code: 65,
+      stderr: expect.stringContaining('no layers model that can be read') as string,
+    });
     expect(existsSync(out)).toBe(false);
   });
 });

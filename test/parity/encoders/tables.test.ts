@@ -36,7 +36,9 @@ describe.each(Object.keys(encoders) as EncoderName[])('the table of %s', (name) 
   const specs = encoderParameters(encoder);
 
   it("gives slim's variables, in its order and shapes", () => {
-    expect(specs.map(({ name, shape }) => [name, shape])).toEqual(table.variables.map(([name, shape]) => [name, shape]));
+    expect(specs.map(({ name, shape }) => [name, shape])).toEqual(
+      table.variables.map(([name, shape]) => [name, shape]),
+    );
   });
 
   it('gives their shapes at another width', () => {
@@ -63,7 +65,9 @@ describe.each(Object.keys(encoders) as EncoderName[])('the table of %s', (name) 
     table.variables.forEach(([variable, shape, , rms, largest], i) => {
       const expected = spreadOf(specs[i]!.initializer);
       // The mean square of n draws is within 6 / √n of its expectation.
-      expect(Math.abs(rms - expected.rms), variable).toBeLessThanOrEqual((expected.rms * 6) / Math.sqrt(product(shape)));
+      expect(Math.abs(rms - expected.rms), variable).toBeLessThanOrEqual(
+        (expected.rms * 6) / Math.sqrt(product(shape)),
+      );
       expect(largest, variable).toBeLessThanOrEqual(expected.most * 1.00001);
       expect(largest, variable).toBeGreaterThanOrEqual(expected.most * 0.8);
     });

@@ -62,7 +62,13 @@ describe('the walk over a table', () => {
       [conv('Conv2d_0a_1x1', 48, [1, 1])],
     );
     const { layers, channels } = layersOf([conv('First', 320, [1, 1]), block]);
-    expect(layers.at(-1)).toMatchObject({ name: 'Net/Block/Conv2d_1x1', inputs: 80, outputs: 320, finish: 'bias', scale: 0.17 });
+    expect(layers.at(-1)).toMatchObject({
+      name: 'Net/Block/Conv2d_1x1',
+      inputs: 80,
+      outputs: 320,
+      finish: 'bias',
+      scale: 0.17,
+    });
     expect(channels).toBe(320);
   });
 

@@ -89,7 +89,9 @@ function shardsOf(modelFile: string): string[] {
 
 function namedShards(modelFile: string): string[] {
   try {
-    const { weightsManifest } = JSON.parse(readFileSync(modelFile, 'utf8')) as { weightsManifest: { paths: string[] }[] };
+    const { weightsManifest } = JSON.parse(readFileSync(modelFile, 'utf8')) as {
+      weightsManifest: { paths: string[] }[];
+    };
     return weightsManifest.flatMap(({ paths }) => paths.map(String));
   } catch {
     return [];

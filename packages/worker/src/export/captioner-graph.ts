@@ -1,7 +1,7 @@
 import { decoderNames } from '@showtell/shared/model/decoder.js';
 import type { Job } from '@showtell/shared/job/job.js';
 import { type ConvLayer, walkNetwork } from '@showtell/shared/model/network.js';
-import { convNames, encoders, parametersOf } from '@showtell/shared/model/parameters.js';
+import { convNames, networkOf, parametersOf } from '@showtell/shared/model/parameters.js';
 import { layOut, type Segments, tensorView } from '@showtell/shared/tensors/layout.js';
 import { DataType, type GraphNode, type Output } from '../engine/tensorflow/graph.js';
 import type { Signature } from '../engine/tensorflow/saved-model.js';
@@ -99,11 +99,16 @@ function preprocess(builder: GraphBuilder, job: Job, jpeg: Output): Output {
   const unit = builder.of(name('unit'), 'Mul', cast, builder.number(name('per_255'), Math.fround(1 / 255)));
   const row = builder.integers(name('first'), [0]);
   const one = builder.op(name('one'), 'ExpandDims', [unit, row], { T: float, Tdim: int32 });
-  const small = builder.op(name('resized'), 'ResizeBilinear', [one, builder.integers(name('size'), [resized, resized])], {
-    T: float,
-    align_corners: bool(false),
-    half_pixel_centers: bool(false),
-  });
+  const small = builder.op(
+    name('resized'),
+    'ResizeBilinear',
+    [one, builder.integers(name('size'), [resized, resized])],
+    {
+      T: float,
+      align_corners: bool(false),
+      half_pixel_centers: bool(false),
+    },
+  );
   const margin = Math.floor((resized - S) / 2);
   const crop = builder.op(
     name('crop'),
@@ -125,7 +130,7 @@ function encode(builder: GraphBuilder, job: Job, values: (name: string) => Float
     return builder.weights(name, found.shape, found.values);
   };
   const conv = (layer: ConvLayer, x: Output): Output => {
-    const { name, stride, padding, finish, multiplier } = layer;
+    const { name, stride, padding, finish, multiplier, scale } = layer;
     const names = convNames(layer);
     const at = (part: string): string => `image_features/${name}/${part}`;
     const one = { stride: 1, padding } as const;
@@ -139,19 +144,19 @@ function encode(builder: GraphBuilder, job: Job, values: (name: string) => Float
             one,
           );
     const biased = builder.bias(at('bias'), z, weights(names.biases));
-    return finish === 'bias' ? biased : builder.of(at('relu'), 'Relu', biased);
+    if (finish === 'bias-relu' || finish === 'batch-norm-relu') return builder.of(at('relu'), 'Relu', biased);
+    return scale === 1 ? biased : builder.of(at('scaled'), 'Mul', biased, builder.number(at('scale'), scale));
   };
   const last = walkNetwork<Output>(
-    encoders[encoder.name],
+    networkOf(encoder),
     encoder.depthMultiplier,
     {
       conv,
       pool: ({ kind, size, stride, padding }, x) =>
         builder.pool('image_features/pool', kind === 'max-pool' ? 'MaxPool' : 'AvgPool', x, size, { stride, padding }),
       concat: (branches) => builder.concat('image_features/concat', branches, 3),
-      add: (x, branch, scale, relu) => {
-        const scaled = builder.of('image_features/scaled', 'Mul', branch, builder.number('image_features/scale', scale));
-        const sum = builder.of('image_features/sum', 'AddV2', x, scaled);
+      add: (x, branch, relu) => {
+        const sum = builder.of('image_features/sum', 'AddV2', x, branch);
         return relu ? builder.of('image_features/relu', 'Relu', sum) : sum;
       },
     },
@@ -179,7 +184,11 @@ function lstmStep(
   const both = builder.concat(at('inputs'), [x, h], 1);
   const gates = builder.bias(at('gates'), builder.product(at('product'), both, kernel), bias);
   const [i, j, f, o] = builder.split(at('gate'), gates, 4, 1) as [Output, Output, Output, Output];
-  const forget = builder.of(at('forget'), 'Sigmoid', builder.of(at('biased'), 'AddV2', f, builder.number(at('one'), 1)));
+  const forget = builder.of(
+    at('forget'),
+    'Sigmoid',
+    builder.of(at('biased'), 'AddV2', f, builder.number(at('one'), 1)),
+  );
   const kept = builder.of(at('kept'), 'Mul', c, forget);
   const fresh = builder.of(
     at('fresh'),

@@ -35,7 +35,9 @@ export function openLayersModel(path: string, encoder: EncoderName, depthMultipl
   };
   const variables = found.layers.flatMap((matched) => variablesOf(matched, take, refuse));
   const others = [...weights.values()].filter((weight) => !used.has(weight));
-  const rest = others.map((weight) => storedVariable(weight, { own: `${encoders[encoder].scope}/Predictions/${weight.name}` }));
+  const rest = others.map((weight) =>
+    storedVariable(weight, { own: `${encoders[encoder].scope}/Predictions/${weight.name}` }),
+  );
   return { format: 'Keras layers model of tfjs', path, variables: [...variables, ...rest], batchNormEpsilon: epsilon };
 }
 

@@ -24,7 +24,10 @@ export function register(parent: Command): void {
   parent
     .command('import')
     .description('make a checkpoint of a TensorFlow one: an im2txt captioner, or an encoder as TF-Slim or Keras has it')
-    .argument('<file>', 'V2 (prefix, .index or .data file), V1, the folder of a "checkpoint" file, safetensors, or a tfjs model.json')
+    .argument(
+      '<file>',
+      'V2 (prefix, .index or .data file), V1, the folder of a "checkpoint" file, safetensors, or a tfjs model.json',
+    )
     .addOption(
       new Option('--encoder <name>', "the image encoder, by TF-Slim's name")
         .choices(Object.keys(encoders))
