@@ -28,12 +28,17 @@ export async function nsfwModel(): Promise<{ json: ModelJson; shards: Buffer[] }
     const loaded = (await load()) as { default?: unknown };
     return loaded.default ?? loaded;
   };
-  const json = (await content(InceptionV3Model.modelJson)) as ModelJson;
-  const texts = await Promise.all(InceptionV3Model.weightBundles.map((load: () => Promise<unknown>) => content(load)));
+  // Its own types name files without their endings, which Node's resolution does not find.
+  const model = InceptionV3Model as unknown as {
+    readonly modelJson: () => Promise<unknown>;
+    readonly weightBundles: readonly (() => Promise<unknown>)[];
+  };
+  const json = (await content(model.modelJson)) as ModelJson;
+  const texts = await Promise.all(model.weightBundles.map((load) => content(load)));
   return {
     // A copy: what a test changes is not the next one's.
     json: structuredClone({ modelTopology: json.modelTopology, weightsManifest: json.weightsManifest }),
-    shards: texts.map((text: unknown) => Buffer.from(text as string, 'base64')),
+    shards: texts.map((text) => Buffer.from(text as string, 'base64')),
   };
 }
 

@@ -305,7 +305,7 @@ describe('what cannot be imported is refused, and nothing is written', () => {
   it('a vocabulary that is larger than the tables, or none', async () => {
     const at = temporaryFolder();
     const words = join(at, 'many.txt');
-    writeFileSync(words, ['<S>', '</S>', ...'abcdefghijk'].map((word) => `${word} 1`).join('\n'));
+    writeFileSync(words, ['<S>', '</S>', ...Array.from('abcdefghijk')].map((word) => `${word} 1`).join('\n'));
     const error = await refused(importOptions(join(at, 'imported'), { vocabulary: words }));
     expect(error.code).toBe('checkpoint/vocabulary-too-large');
     expect(error.message).toMatch(/14 words .* 12 rows/);

@@ -44,12 +44,12 @@ describe('another vocabulary', () => {
   it('keeps the rows of words, of the unknown one too, and begins the others anew', async () => {
     const at = temporaryFolder();
     const origin = await checkpoint(at);
-    const words = ['cat', 'blue', '<S>', '</S>', 'a', ...'bcdefghijkl'];
+    const words = ['cat', 'blue', '<S>', '</S>', 'a', ...Array.from('bcdefghijkl')];
     const out = join(at, 'remapped');
     const options = { vocabulary: wordsFile(at, ...words), from: null, rows: null, out };
     const done = await remapCheckpoint(origin, options);
     expect(done).toMatchObject({ rows: { before: 12, now: 17 }, kept: 5, dropped: ['.', 'red', 'dog'] });
-    expect(done.added).toEqual(['blue', ...'bcdefghijkl']);
+    expect(done.added).toEqual(['blue', ...Array.from('bcdefghijkl')]);
 
     const remapped = await openCheckpoint(out);
     const read = (from: OpenCheckpoint, name: string): Float32Array => readNamed(from, name);

@@ -20,8 +20,8 @@ interface Serving {
   readonly command: Command;
   readonly url: string;
   /** Values of showtell's series at /metrics, by name and labels. */
-  metrics(): Promise<Record<string, number>>;
-  post(body: string | Uint8Array, query?: string, type?: string): Promise<Answer>;
+  readonly metrics: () => Promise<Record<string, number>>;
+  readonly post: (body: string | Uint8Array, query?: string, type?: string) => Promise<Answer>;
 }
 
 /** A caption's last digits depend on the row of the product that it was computed in. */
@@ -45,7 +45,7 @@ describe.skipIf(!haveTensorflow)('showtell serve (skipped without the engine)', 
 
   async function serve(...args: string[]): Promise<Serving> {
     const command = cluster.start(['serve', '--checkpoint', run, '--port', '0', ...args]);
-    onTestFinished(() => void command.signal('SIGKILL'));
+    onTestFinished(() => command.signal('SIGKILL'));
     let stdout = '';
     command.child.stdout?.on('data', (text: string) => (stdout += text));
     for (let i = 0; !stdout.includes('listening'); i++) {

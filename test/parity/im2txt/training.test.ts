@@ -12,6 +12,9 @@ import { haveTensorflow, tensorflow } from '../../support/tensorflow.js';
 import { formulaParameters, here, jobOf, type Shape } from './checkpoint.js';
 import { parameter, unit } from './formula.js';
 
+// The kernels generate.py ran on too: oneDNN's differ by a few 1e-5 in losses.
+process.env['TF_ENABLE_ONEDNN_OPTS'] = '0';
+
 /** What im2txt's model and train.py gave: generate.py. */
 interface Case {
   readonly trainInception: boolean;
@@ -138,8 +141,8 @@ describe.skipIf(!haveTensorflow)(
               : { ...captions, phase, features: await engine.features(images, B) };
           const { lossSum, tokens, words } = await engine.gradientStep(batch, into);
           const l2 = phase === 'joint' ? l2Loss(pinned.parameters, job.phases.joint.l2) : 0;
-          expect(relative(lossSum / tokens + l2, totalLoss)).toBeLessThan(1e-4);
-          if (step === 0) expect(relative(lossSum / tokens, given.batchLoss)).toBeLessThan(1e-4);
+          expect(relative(lossSum / tokens + l2, totalLoss)).toBeLessThan(step === 0 ? 1e-5 : 1e-4);
+          if (step === 0) expect(relative(lossSum / tokens, given.batchLoss)).toBeLessThan(1e-5);
           into.embedding.fill(0);
           for (const [i, word] of words.entries())
             into.embedding.set(into.embeddingRows.subarray(i * E, (i + 1) * E), word * E);

@@ -24,9 +24,10 @@ async function watching(
   const isReady = new Promise<void>((resolve) => (ready = resolve));
   const over = (async () => {
     for await (const arrivals of watchFolder(folder, how, ready))
-      for (const { file, isLastTry, done } of arrivals) {
+      for (const arrival of arrivals) {
+        const { file, isLastTry } = arrival;
         offers.push({ name: basename(file), isLastTry });
-        if (isLastTry || decodes(basename(file))) done();
+        if (isLastTry || decodes(basename(file))) arrival.done();
       }
   })();
   await Promise.race([isReady, over]);

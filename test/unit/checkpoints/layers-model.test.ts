@@ -77,7 +77,7 @@ describe('an encoder in a Keras layers model', () => {
         };
         json.modelTopology.model_config = {
           class_name: 'Sequential',
-          config: { layers: [inner as unknown as TopologyLayer] },
+          config: { layers: [inner] },
         };
       }),
     );
@@ -259,7 +259,7 @@ it('quantised weights are what tfjs makes of them: uint8, uint16, float16, float
     return `part${i}`;
   });
   const ours = readManifest(join(folder, 'model.json'), [{ paths, weights }]);
-  const theirs = tf.io.decodeWeights(new Uint8Array(bytes).buffer, weights as tf.io.WeightsManifestEntry[]);
+  const theirs = tf.io.decodeWeights(new Uint8Array(bytes).buffer, weights);
   for (const [name, weight] of ours) {
     const values = new Float32Array(21);
     weight.read(values);

@@ -65,7 +65,7 @@ describe.skipIf(!haveTensorflow)('pictures that people give (skipped without the
 
   it.each([
     ['PNG', (picture: Sharp) => picture.png()],
-    ['WebP', (picture: Sharp) => picture.webp({ lossless: true, exact: true } as object)],
+    ['WebP', (picture: Sharp) => picture.webp({ lossless: true, exact: true })],
     ['palette', (picture: Sharp) => picture.png({ palette: true, colours: 4 })],
   ])('transparent %s stands before white', async (_format, encode) => {
     const bytes = await encode(scene().ensureAlpha(0.25)).toBuffer();

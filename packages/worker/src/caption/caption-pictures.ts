@@ -50,7 +50,7 @@ async function take(source: PictureSource, threads: PictureThreads, upright: boo
   } catch (error) {
     return () => {
       if (!(error instanceof ShowtellError)) throw error;
-      return { name, error };
+      return { name, error: error as ShowtellError };
     };
   }
 }

@@ -2,7 +2,6 @@ import { ShowtellError } from '@showtell/shared/errors.js';
 import type { ScoredCaption } from '@showtell/shared/generated/showtell/v1/parameters.js';
 import { chooseEngine, prepareEngine } from '../engine/choose-engine.js';
 import { EngineThread } from '../engine/engine-thread.js';
-import type { Engine } from '../engine/engine.js';
 import { captionFeatures } from '../units/evaluate-unit.js';
 import type { CaptionModel } from './load-checkpoint.js';
 
@@ -58,7 +57,7 @@ export class Captioner implements AsyncDisposable {
       for (const [row, place] of places.entries()) rows.set(features.subarray(place * F, (place + 1) * F), row * F);
       const { maxLength, lengthNormalization } = this.model.job.evaluation;
       const how = { vocabulary: this.model.vocabulary, width: beam, maxLength, lengthNormalization };
-      const found = await captionFeatures(this.engine as Engine, rows, places.length, how);
+      const found = await captionFeatures(this.engine, rows, places.length, how);
       for (const [row, place] of places.entries()) captions[place] = found[row] ?? [];
     }
     return captions;

@@ -104,7 +104,7 @@ function gifHeader(view: DataView): ImageHeader {
 
 /** Where the first frame of a GIF ends, and its size. @throws RangeError when the file is cut off before */
 function gifFrame(view: DataView): { readonly width: number; readonly height: number; readonly end: number } {
-  const colors = (flags: number): number => ((flags & 0x80) === 0 ? 0 : 3 * 2 ** ((flags & 7) + 1));
+  const colors = (flags: number): number => ((flags & 0x80) === 0 ? 0 : 3 * (2 << (flags & 7)));
   const skipBlocks = (from: number): number => {
     let at = from;
     for (let size = view.getUint8(at); size !== 0; size = view.getUint8(at)) at += size + 1;

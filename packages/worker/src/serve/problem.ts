@@ -48,9 +48,10 @@ export class Problem extends Error {
 /** What a request is answered with after `error`; what is no picture's or request's fault is not told to strangers. */
 export function problemOf(error: unknown): Problem {
   if (error instanceof Problem) return error;
-  if (error instanceof ShowtellError && Object.hasOwn(pictureProblems, error.code)) {
-    const status = pictureProblems[error.code as keyof typeof pictureProblems];
-    return new Problem(error.code, error.message, { status, remedy: error.remedy });
+  const known = error instanceof ShowtellError ? (error as ShowtellError) : null;
+  if (known !== null && Object.hasOwn(pictureProblems, known.code)) {
+    const status = pictureProblems[known.code as keyof typeof pictureProblems];
+    return new Problem(known.code, known.message, { status, remedy: known.remedy });
   }
   return new Problem('service/failed', 'The caption could not be computed; the log of the service says why.');
 }

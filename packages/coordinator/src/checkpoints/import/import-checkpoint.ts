@@ -88,7 +88,7 @@ function jobOf(
   words: Vocabulary,
   { batchNormEpsilon }: VariableSource,
 ): Job {
-  const { nativeSize = 299 }: { readonly scope: string; readonly nativeSize?: number } = encoders[name];
+  const { nativeSize } = encoders[name];
   const side = imageSize ?? nativeSize;
   const content = {
     name: 'imported',

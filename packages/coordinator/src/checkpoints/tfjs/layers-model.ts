@@ -68,10 +68,19 @@ function findWeight(weights: ReadonlyMap<string, StoredWeight>, name: string): S
 /** What of a stored weight becomes another thing. */
 type Changed = Partial<Pick<StoredVariable, 'name' | 'own' | 'read'>>;
 
-function storedVariable({ name, shape, type, read }: StoredWeight, changed: Changed): StoredVariable {
+function storedVariable(weight: StoredWeight, changed: Changed): StoredVariable {
+  const { name, shape, type } = weight;
   const isQuantised = type === 'uint8' || type === 'uint16';
   const kind = isQuantised ? `${type} · scale + min` : type;
-  return { name, shape, type: kind, numeric: type !== 'string', slices: 1, read, ...changed };
+  return {
+    name,
+    shape,
+    type: kind,
+    numeric: type !== 'string',
+    slices: 1,
+    read: (into) => weight.read(into),
+    ...changed,
+  };
 }
 
 /** The four variables of a layer; a convolution's bias goes into the mean that the norm takes away. */

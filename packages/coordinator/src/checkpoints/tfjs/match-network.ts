@@ -132,7 +132,11 @@ function isRelu({ kind, config }: KerasLayer): boolean {
 }
 
 function strideOf(config: KerasLayer['config']): { stride: number[]; padding: string } {
-  return { stride: pair(config['strides'] ?? 1), padding: String(config['padding'] ?? 'valid').toUpperCase() };
+  const { padding = 'valid' } = config;
+  return {
+    stride: pair(config['strides'] ?? 1),
+    padding: typeof padding === 'string' ? padding.toUpperCase() : JSON.stringify(padding),
+  };
 }
 
 function pair(value: unknown): number[] {
