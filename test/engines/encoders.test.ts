@@ -53,11 +53,13 @@ describe.skipIf(!haveTensorflow).each(models.map((small) => [small.model.encoder
       const eager = eagerStep(small, parameters, batch, fusedOps(tensorflow().backend));
       expect(Math.abs(lossSum / eager.lossSum - 1)).toBeLessThan(1e-5);
       eager.tensors.delete(decoderNames.wordEmbedding);
+      // What is added to a channel before batch norm has no effect: its gradient is what rounding leaves, no number to hold.
+      eager.tensors.delete('InceptionResnetV2/Block8/Conv2d_1x1/biases');
       const apart = [...eager.tensors].map(([name, wanted]) => {
         const got = tensorView({ ...into, embedding: new Float32Array() }, small.layout.entry(name));
         return { name, by: difference(got, wanted) };
       });
-      expect(apart.length).toBe(small.specs.length - 1);
+      expect(apart.length).toBe(small.specs.length - (small.model.encoder.name === 'inception_resnet_v2' ? 2 : 1));
       expect(apart.filter(({ by }) => !(by < 1e-3))).toEqual([]);
       const again = small.gradients();
       await engine.gradientStep(batch, again);

@@ -178,7 +178,7 @@ function refuseUnfit({ path, encoder, leaveOutUnknown }: ImportOptions, { job, m
   const problems = problemsOf(mapping);
   const { scope } = encoders[encoder];
   const found = [...mapping.matched, ...mapping.unfit, ...mapping.leftOver].map(
-    ({ stored }) => stored.name.split('/')[0],
+    ({ stored }) => (stored.own ?? stored.name).split('/')[0],
   );
   if (!found.includes(scope)) {
     const others = [...new Set(found)].filter((name) => name?.startsWith('Inception'));
