@@ -86,7 +86,11 @@ async function* findFiles(input: string, options: FindOptions): AsyncGenerator<P
       if (files.length === 0) yield none(input, `there is none in that folder ${where}`);
     } else if (kind !== null) yield ofFile(input);
     else if (isDynamicPattern(input)) {
-      const files = await glob(input, { expandDirectories: false, followSymbolicLinks: false, absolute: isAbsolute(input) });
+      const files = await glob(input, {
+        expandDirectories: false,
+        followSymbolicLinks: false,
+        absolute: isAbsolute(input),
+      });
       yield* files.sort().map(ofFile);
       if (files.length === 0) yield none(input, 'no file matches that pattern');
     } else yield { name: input, error: new ShowtellError('file/missing', { file: input, what: 'The picture' }) };
