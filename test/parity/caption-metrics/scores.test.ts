@@ -1,8 +1,5 @@
-import { captionBleu } from '@showtell/coordinator/evaluation/scores/bleu.js';
 import { captionScores } from '@showtell/coordinator/evaluation/scores/caption-scores.js';
-import { captionCiders } from '@showtell/coordinator/evaluation/scores/cider.js';
 import { captionKey, measureNovelty } from '@showtell/coordinator/evaluation/scores/novelty.js';
-import { captionRougeL } from '@showtell/coordinator/evaluation/scores/rouge-l.js';
 import { describe, expect, it } from 'vitest';
 import { captions, novelty, scores, split, type MetricName } from './material.js';
 
@@ -24,14 +21,11 @@ describe('scores against pycocoevalcap', () => {
       references: image.references_tokenized.map(split),
     }));
     const ours = captionScores(scored);
-    for (const metric of names) expectClose(ours[metric], theirs!.corpus[metric], metric);
+    for (const metric of names) expectClose(ours.corpus[metric], theirs!.corpus[metric], metric);
 
-    const ciders = captionCiders(scored);
-    scored.forEach((caption, i) => {
+    ours.captions.forEach((values, i) => {
       const image = theirs!.images[i]!;
-      const [one, two, three, four] = captionBleu(caption);
-      const values = [one, two, three, four, captionRougeL(caption), ciders[i]!];
-      names.forEach((metric, n) => expectClose(values[n]!, image[metric], `${image.id} ${metric}`));
+      for (const metric of names) expectClose(values[metric], image[metric], `${image.id} ${metric}`);
     });
   });
 });

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { ShowtellError } from '@showtell/shared/errors.js';
 import { z } from 'zod';
-import type { ScoredCaption } from './scores/bleu.js';
+import type { ScoredCaption } from './scores/ngrams.js';
 import { tokenizeCaption } from './scores/tokenize.js';
 
 /** COCO's ids are numbers; other sets in its format use file names. */

@@ -7,8 +7,8 @@ import type { RecordEvaluation } from '@showtell/shared/generated/showtell/v1/pa
 import { EvaluationKind, type Unit } from '@showtell/shared/generated/showtell/v1/unit.js';
 import type { Job } from '@showtell/shared/job/job.js';
 import { exactLog } from '@showtell/shared/exact-math.js';
-import { roundScore, type ScoredCaption } from './scores/bleu.js';
-import { captionScores } from './scores/caption-scores.js';
+import { captionScores, roundScore } from './scores/caption-scores.js';
+import type { ScoredCaption } from './scores/ngrams.js';
 import { colorAccuracy } from './scores/colors.js';
 import { captionKey, measureNovelty } from './scores/novelty.js';
 import { perplexity } from './scores/perplexity.js';
@@ -148,7 +148,7 @@ export class Evaluation {
       candidate: tokenizeCaption(captions[0]?.caption ?? ''),
       references: references.map(tokenizeCaption),
     }));
-    const scores = captionScores(scored);
+    const scores = captionScores(scored).corpus;
     const colors = colorAccuracy(scored);
     const { novelty } = measureNovelty(
       scored.map(({ candidate }) => candidate),

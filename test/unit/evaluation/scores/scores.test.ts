@@ -1,5 +1,4 @@
-import { captionBleu, roundScore } from '@showtell/coordinator/evaluation/scores/bleu.js';
-import { corpusCider } from '@showtell/coordinator/evaluation/scores/cider.js';
+import { captionScores, roundScore } from '@showtell/coordinator/evaluation/scores/caption-scores.js';
 import { perplexity } from '@showtell/coordinator/evaluation/scores/perplexity.js';
 import { describe, expect, it } from 'vitest';
 
@@ -13,22 +12,24 @@ describe('perplexity', () => {
 describe('scores at their edges', () => {
   it('takes the shorter of two reference lengths that are equally near', () => {
     const candidate = ['a', 'b', 'c', 'd'];
-    const longer = captionBleu({ candidate, references: [['a', 'b', 'c', 'd', 'e']] });
-    const tied = captionBleu({
-      candidate,
-      references: [
-        ['a', 'b', 'c', 'd', 'e'],
-        ['a', 'b', 'c'],
-      ],
-    });
-    expect(longer[0]).toBeCloseTo(Math.exp(1 - 5 / 4), 6);
-    expect(tied[0]).toBeCloseTo(1, 6);
+    const { captions } = captionScores([
+      { candidate, references: [['a', 'b', 'c', 'd', 'e']] },
+      {
+        candidate,
+        references: [
+          ['a', 'b', 'c', 'd', 'e'],
+          ['a', 'b', 'c'],
+        ],
+      },
+    ]);
+    expect(captions[0]?.Bleu_1).toBeCloseTo(Math.exp(1 - 5 / 4), 6);
+    expect(captions[1]?.Bleu_1).toBeCloseTo(1, 6);
   });
 
   it('gives 0 for no pictures and for references without words', () => {
-    expect(corpusCider([])).toBe(0);
-    expect(corpusCider([{ candidate: ['a'], references: [[]] }])).toBe(0);
-    expect(captionBleu({ candidate: ['a'], references: [] })[3]).toBeLessThan(1e-3);
+    expect(captionScores([]).corpus).toMatchObject({ Bleu_4: 0, ROUGE_L: 0, CIDEr: 0 });
+    expect(captionScores([{ candidate: ['a'], references: [[]] }]).corpus.CIDEr).toBe(0);
+    expect(captionScores([{ candidate: ['a'], references: [] }]).corpus.Bleu_4).toBeLessThan(1e-3);
   });
 
   it('rounds to nine significant digits, so that a last bit cannot turn a decision', () => {

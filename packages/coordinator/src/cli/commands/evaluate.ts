@@ -32,7 +32,7 @@ export function register(program: Command): void {
     .addHelpText('after', help)
     .action(async ({ annotations, results, partial, json }: EvaluateOptions) => {
       const captions = await readResults({ annotations, results, partial: partial ?? false });
-      const scores = captionScores(captions);
+      const scores = captionScores(captions).corpus;
       if (json) process.stdout.write(`${JSON.stringify(scores)}\n`);
       else process.stdout.write(table(captions.length, scores));
     });

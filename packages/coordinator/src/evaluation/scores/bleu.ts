@@ -1,82 +1,74 @@
-import { countNgrams, splitWords } from './ngrams.js';
-
-/** One picture to score: the caption made for it and the captions people wrote, all tokenised. */
-export interface ScoredCaption {
-  readonly candidate: readonly string[];
-  readonly references: readonly (readonly string[])[];
-}
+import { type CountedCaption, type CountedSet, longestNgram } from './ngrams.js';
 
 /** BLEU-1, -2, -3, -4, each in [0, 1]. */
 export type BleuScores = [number, number, number, number];
+
+export interface Bleu {
+  /** Of the set: of its sums of counts, hence no mean of the captions' values. */
+  readonly corpus: BleuScores;
+  /** Of each caption alone. */
+  readonly captions: readonly BleuScores[];
+}
 
 const tiny = 1e-15;
 const small = 1e-9;
 
 interface Counts {
   /** Matches per order, clipped by the most any one reference has. */
-  correct: [number, number, number, number];
+  readonly correct: number[];
   /** N-grams of the candidate, per order. */
-  guess: [number, number, number, number];
+  readonly guess: number[];
   candidateLength: number;
   /** Length of the reference nearest in length, the shorter one on a tie. */
   referenceLength: number;
 }
 
 /**
- * Corpus BLEU-1..4 as pycocoevalcap's `Bleu(4)` has it: counts summed over all pictures, the closest reference's length,
- * no smoothing but the two constants that keep a quotient finite. A perfect caption therefore scores just under 1.
+ * BLEU-1..4 as pycocoevalcap's `Bleu(4)` has it: the closest reference's length, no smoothing but the two constants that
+ * keep a quotient finite. A perfect caption therefore scores just under 1.
  */
-export function corpusBleu(captions: readonly ScoredCaption[]): BleuScores {
-  const total: Counts = { correct: [0, 0, 0, 0], guess: [0, 0, 0, 0], candidateLength: 0, referenceLength: 0 };
-  for (const caption of captions) {
-    const counts = count(caption);
-    for (const order of [0, 1, 2, 3] as const) {
-      total.correct[order] += counts.correct[order];
-      total.guess[order] += counts.guess[order];
+export function bleu({ captions, ngrams }: CountedSet): Bleu {
+  const most = new Int32Array(ngrams);
+  const total = noCounts();
+  const scores = captions.map((caption) => {
+    const counts = count(caption, most);
+    for (let order = 0; order < longestNgram; order++) {
+      total.correct[order] = (total.correct[order] ?? 0) + (counts.correct[order] ?? 0);
+      total.guess[order] = (total.guess[order] ?? 0) + (counts.guess[order] ?? 0);
     }
     total.candidateLength += counts.candidateLength;
     total.referenceLength += counts.referenceLength;
-  }
-  return score(total);
+    return score(counts);
+  });
+  return { corpus: score(total), captions: scores };
 }
 
-/** BLEU-1..4 of one caption. The corpus value is no mean of these. */
-export function captionBleu(caption: ScoredCaption): BleuScores {
-  return score(count(caption));
+function noCounts(): Counts {
+  return { correct: [0, 0, 0, 0], guess: [0, 0, 0, 0], candidateLength: 0, referenceLength: 0 };
 }
 
-/**
- * A score as it is journalled and compared: nine significant digits. Powers and logarithms differ in the last bit between
- * versions of V8, and a decision (rollback, best checkpoint) must not.
- */
-export function roundScore(value: number): number {
-  return Number(value.toPrecision(9));
-}
-
-function count({ candidate, references }: ScoredCaption): Counts {
-  const words = splitWords(candidate);
-  const referenceWords = references.map((reference) => splitWords(reference));
-  const counts: Counts = {
-    correct: [0, 0, 0, 0],
-    guess: [0, 0, 0, 0],
-    candidateLength: words.length,
-    referenceLength: closestLength(
-      words.length,
-      referenceWords.map((reference) => reference.length),
-    ),
-  };
-  for (const order of [0, 1, 2, 3] as const) {
-    const most = new Map<string, number>();
-    for (const reference of referenceWords) {
-      for (const [ngram, times] of countNgrams(reference, order + 1)) {
-        most.set(ngram, Math.max(times, most.get(ngram) ?? 0));
-      }
+/** @param most how often each n-gram occurs in one reference at most: zeros on entering and on leaving. */
+function count({ candidate, references }: CountedCaption, most: Int32Array): Counts {
+  const counts = noCounts();
+  counts.candidateLength = candidate.words;
+  counts.referenceLength = closestLength(
+    candidate.words,
+    references.map(({ words }) => words),
+  );
+  for (const { ids, times } of references)
+    for (let i = 0; i < ids.length; i++) {
+      const id = ids[i] as number;
+      if ((times[i] as number) > (most[id] as number)) most[id] = times[i] as number;
     }
-    counts.guess[order] = Math.max(0, words.length - order);
-    for (const [ngram, times] of countNgrams(words, order + 1)) {
-      counts.correct[order] += Math.min(times, most.get(ngram) ?? 0);
-    }
+  let i = 0;
+  for (let order = 0; order < longestNgram; order++) {
+    let correct = 0;
+    for (const end = candidate.ends[order] ?? 0; i < end; i++)
+      correct += Math.min(candidate.times[i] as number, most[candidate.ids[i] as number] as number);
+    counts.correct[order] = correct;
+    counts.guess[order] = Math.max(0, candidate.words - order);
   }
+  for (const { ids } of references) for (const id of ids) most[id] = 0;
   return counts;
 }
 
@@ -95,7 +87,7 @@ function score({ correct, guess, candidateLength, referenceLength }: Counts): Bl
   const scores: BleuScores = [0, 0, 0, 0];
   let product = 1;
   for (const order of [0, 1, 2, 3] as const) {
-    product *= (correct[order] + tiny) / (guess[order] + small);
+    product *= ((correct[order] ?? 0) + tiny) / ((guess[order] ?? 0) + small);
     scores[order] = Math.pow(product, 1 / (order + 1)) * brevity;
   }
   return scores;

@@ -1,8 +1,9 @@
-import { corpusBleu, type ScoredCaption } from './bleu.js';
-import { corpusCider } from './cider.js';
-import { corpusRougeL } from './rouge-l.js';
+import { bleu } from './bleu.js';
+import { cider } from './cider.js';
+import { countNgrams, type ScoredCaption } from './ngrams.js';
+import { captionRougeL } from './rouge-l.js';
 
-/** Corpus scores under coco-caption's names and in its order. */
+/** Scores under coco-caption's names and in its order. */
 export interface CaptionScores {
   readonly Bleu_1: number;
   readonly Bleu_2: number;
@@ -13,15 +14,38 @@ export interface CaptionScores {
   readonly CIDEr: number;
 }
 
+/** What a set of captions scores, and each of its captions. */
+export interface SetScores<Scores = CaptionScores> {
+  readonly corpus: Scores;
+  readonly captions: readonly Scores[];
+}
+
 /** Scores of a set of captions; all of it matters to each value, so it is not to be computed in parts. */
-export function captionScores(captions: readonly ScoredCaption[]): CaptionScores {
-  const [one, two, three, four] = corpusBleu(captions);
+export function captionScores(captions: readonly ScoredCaption[]): SetScores {
+  const counted = countNgrams(captions);
+  const bleus = bleu(counted);
+  const ciders = cider(counted);
+  const rouges = captions.map(captionRougeL);
   return {
-    Bleu_1: one,
-    Bleu_2: two,
-    Bleu_3: three,
-    Bleu_4: four,
-    ROUGE_L: corpusRougeL(captions),
-    CIDEr: corpusCider(captions),
+    corpus: named(bleus.corpus, mean(rouges), mean(ciders)),
+    captions: bleus.captions.map((own, i) => named(own, rouges[i] ?? 0, ciders[i] ?? 0)),
   };
+}
+
+function named(bleus: readonly [number, number, number, number], rougeL: number, cider: number): CaptionScores {
+  const [Bleu_1, Bleu_2, Bleu_3, Bleu_4] = bleus;
+  return { Bleu_1, Bleu_2, Bleu_3, Bleu_4, ROUGE_L: rougeL, CIDEr: cider };
+}
+
+/** 0 for none. */
+function mean(values: readonly number[]): number {
+  return values.length === 0 ? 0 : values.reduce((sum, value) => sum + value, 0) / values.length;
+}
+
+/**
+ * A score as it is journalled and compared: nine significant digits. Powers and logarithms differ in the last bit between
+ * versions of V8, and a decision (rollback, best checkpoint) must not.
+ */
+export function roundScore(value: number): number {
+  return Number(value.toPrecision(9));
 }

@@ -1,4 +1,4 @@
-import type { ScoredCaption } from './bleu.js';
+import type { ScoredCaption } from './ngrams.js';
 
 /** How much more recall counts than precision. */
 const beta = 1.2;
@@ -22,20 +22,14 @@ export function captionRougeL({ candidate, references }: ScoredCaption): number 
   return ((1 + beta * beta) * precision * recall) / (recall + beta * beta * precision);
 }
 
-/** Mean of {@link captionRougeL}; 0 for no captions. */
-export function corpusRougeL(captions: readonly ScoredCaption[]): number {
-  if (captions.length === 0) return 0;
-  return captions.reduce((sum, caption) => sum + captionRougeL(caption), 0) / captions.length;
-}
-
 function longestCommonSubsequence(a: readonly string[], b: readonly string[]): number {
   let row = new Uint32Array(b.length + 1);
+  let next = new Uint32Array(b.length + 1);
   for (const word of a) {
-    const next = new Uint32Array(b.length + 1);
     for (let j = 1; j <= b.length; j++) {
       next[j] = word === b[j - 1] ? (row[j - 1] ?? 0) + 1 : Math.max(row[j] ?? 0, next[j - 1] ?? 0);
     }
-    row = next;
+    [row, next] = [next, row];
   }
   return row[b.length] ?? 0;
 }
