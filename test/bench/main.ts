@@ -5,6 +5,7 @@ import { benchEncoders } from './encoders.js';
 import { benchExchange } from './exchange.js';
 import type { BenchFigure } from './figure.js';
 import { benchOverhead } from './overhead.js';
+import { benchScores } from './scores.js';
 import { benchStep } from './step.js';
 
 /** Every figure of docs/benchmarks.md, each beside its peer's of the same run: npm run bench -- [--json] [--only NAME] */
@@ -15,6 +16,7 @@ const suites = {
   decode: benchDecode,
   caption: benchCaption,
   encoders: benchEncoders,
+  scores: benchScores,
 };
 
 const { values } = parseArgs({ options: { json: { type: 'boolean' }, only: { type: 'string' } } });

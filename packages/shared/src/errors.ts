@@ -35,6 +35,11 @@ export const errorTable = {
     (f) => `${f.what} ${f.file} does not exist.`,
     () => 'Check the path.',
   ),
+  'file/unwritable': entry<{ file: string; detail: string }>(
+    73,
+    (f) => `${f.file} cannot be written: ${f.detail}.`,
+    () => 'Check the folder, its permissions and that the disk has room.',
+  ),
   // data
   'data/record-corrupt': entry<{ file: string; shard: number; offset: number; detail: string }>(
     65,
@@ -412,13 +417,30 @@ export const errorTable = {
   ),
   'captions/unknown-image': entry<{ file: string; annotations: string; imageId: number | string; count: number }>(
     65,
-    (f) => `Image ${f.imageId} in results file ${f.file} has no caption in ${f.annotations}${ofImages(f.count)}.`,
+    (f) =>
+      `Image ${f.imageId} in results file ${f.file} is not among the images of ${f.annotations}${ofImages(f.count)}.`,
     () => 'Score the results against the annotations they were made for.',
+  ),
+  'captions/no-reference': entry<{ file: string; annotations: string; imageId: number | string; count: number }>(
+    65,
+    (f) =>
+      `Image ${f.imageId} in results file ${f.file} is listed in ${f.annotations} without a caption to score it by${ofImages(f.count)}.`,
+    () => 'Add captions that people wrote to the annotations, or take such images out of the results.',
   ),
   'captions/missing-result': entry<{ file: string; annotations: string; imageId: number | string; count: number }>(
     65,
     (f) => `Results file ${f.file} has no caption for image ${f.imageId} of ${f.annotations}${ofImages(f.count)}.`,
     () => 'Caption the missing images, or score the part there is with --partial.',
+  ),
+  'meteor/no-java': entry<{ install: string }>(
+    69,
+    () => 'No Java is on PATH, and METEOR is computed by its own program, which needs it.',
+    (f) => `Install it: ${f.install}`,
+  ),
+  'meteor/failed': entry<{ jar: string; detail: string }>(
+    70,
+    (f) => `METEOR's program ${f.jar} failed: ${f.detail}.`,
+    (f) => `It needs 2 GB of memory. Remove ${f.jar} to have it fetched anew, or go without by --no-meteor.`,
   ),
   // units
   'unit/poison': entry<{ unit: string; failures: readonly string[]; records: string }>(

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { register } from '@showtell/coordinator/cli/commands/evaluate.js';
@@ -31,13 +31,15 @@ describe('readResults', () => {
     const annotations = truth([7, 'A red bus.'], [3, 'two dogs'], [7, 'a bus']);
     expect(await readResults({ annotations, results: results([3, 'Dogs!'], [7, 'a bus']) })).toEqual([
       {
+        imageId: 7,
+        caption: 'a bus',
         candidate: ['a', 'bus'],
         references: [
           ['a', 'red', 'bus'],
           ['a', 'bus'],
         ],
       },
-      { candidate: ['dogs'], references: [['two', 'dogs']] },
+      { imageId: 3, caption: 'Dogs!', candidate: ['dogs'], references: [['two', 'dogs']] },
     ]);
   });
 
@@ -68,6 +70,13 @@ describe('readResults', () => {
     const good = results([1, 'a']);
     const stray = file({ images: [{ id: 1 }], annotations: [{ image_id: 2, caption: 'a' }] });
     await expect(readResults({ annotations: stray, results: good })).rejects.toThrow(/image 2.*not in its images/u);
+    const bare = file({ images: [{ id: 1 }, { id: 2 }], annotations: [{ image_id: 2, caption: 'a' }] });
+    await expect(readResults({ annotations: bare, results: good })).rejects.toMatchObject({
+      code: 'captions/no-reference',
+      facts: { imageId: 1, count: 1 },
+    });
+    // With neither caption nor references there is nothing to score, as in coco-caption.
+    expect(await readResults({ annotations: bare, results: results([2, 'a']) })).toHaveLength(1);
     const twice = file({ images: [{ id: 1 }, { id: 1 }], annotations: [] });
     await expect(readResults({ annotations: twice, results: good })).rejects.toThrow(/image 1 stands twice/u);
   });
@@ -89,17 +98,60 @@ describe('showtell evaluate', () => {
       ...set.images.flatMap(({ id, references }) => references.map((text): [string, string] => [id, text])),
     );
     const captions = results(...set.images.map(({ id, candidate }): [string, string] => [id, candidate]));
-    const printed = JSON.parse(await run('--annotations', annotations, '--results', captions, '--json')) as Record<
-      string,
-      number
-    >;
+    const printed = JSON.parse(
+      await run('--annotations', annotations, '--results', captions, '--no-meteor', '--json'),
+    ) as Record<string, number> & { absent: unknown };
     const names = ['Bleu_1', 'Bleu_2', 'Bleu_3', 'Bleu_4', 'ROUGE_L', 'CIDEr'] as const;
-    expect(Object.keys(printed)).toEqual([...names]);
+    expect(Object.keys(printed)).toEqual([...names, 'absent']);
+    expect(printed.absent).toEqual({ METEOR: 'left out by --no-meteor' });
     for (const name of names) expect(printed[name]).toBeCloseTo(scores.datasets[0]!.corpus[name], 9);
   });
 
+  it('says why METEOR is absent and how to have it, and fails where it must be there', async () => {
+    const files = ['--annotations', truth([1, 'a red bus']), '--results', results([1, 'a red bus'])];
+    vi.stubEnv('PATH', folder);
+    try {
+      expect(await run(...files)).toMatch(/\n {2}METEOR: absent: No Java is on PATH.* Install it: .*(java|jre|jdk)/u);
+      const printed = JSON.parse(await run(...files, '--json')) as Record<string, unknown>;
+      expect(printed).not.toHaveProperty('METEOR');
+      expect(printed['absent']).toEqual({ METEOR: expect.stringContaining('No Java') as string });
+      await expect(run(...files, '--meteor')).rejects.toMatchObject({ code: 'meteor/no-java' });
+    } finally {
+      vi.unstubAllEnvs();
+    }
+  });
+
+  it("gives each image's scores, and writes them and the captions scored to files", async () => {
+    const annotations = truth([1, 'a red bus'], [2, 'two dogs'], [3, 'x']);
+    const [images, written] = [join(folder, 'images.json'), join(folder, 'written.json')];
+    const files = ['--annotations', annotations, '--results', results([2, 'dogs'], [1, 'a red bus']), '--partial'];
+    const printed = JSON.parse(await run(...files, '--no-meteor', '--json', '--per-image')) as {
+      evalImgs: Record<string, number>[];
+    };
+    expect(printed.evalImgs.map((image) => Object.keys(image))).toEqual(
+      Array(2).fill(['image_id', 'Bleu_1', 'Bleu_2', 'Bleu_3', 'Bleu_4', 'ROUGE_L', 'CIDEr']),
+    );
+    expect(printed.evalImgs).toMatchObject([{ image_id: 1, ROUGE_L: 1 }, { image_id: 2 }]);
+    await run(...files, '--no-meteor', '--per-image', images, '--write-results', written);
+    expect(JSON.parse(readFileSync(images, 'utf8'))).toEqual(printed.evalImgs);
+    expect(JSON.parse(readFileSync(written, 'utf8'))).toEqual([
+      { image_id: 1, caption: 'a red bus' },
+      { image_id: 2, caption: 'dogs' },
+    ]);
+    expect(await run(...files, '--no-meteor', '--per-image')).toMatch(/\nimage_id {3}Bleu_1.*\n1 {9} 1\.0000/u);
+    await expect(run(...files, '--no-meteor', '--write-results', join(folder, 'no', 'x'))).rejects.toMatchObject({
+      code: 'file/unwritable',
+    });
+  });
+
   it('prints a table for people', async () => {
-    const printed = await run('--annotations', truth([1, 'a red bus']), '--results', results([1, 'a red bus']));
+    const printed = await run(
+      '--annotations',
+      truth([1, 'a red bus']),
+      '--results',
+      results([1, 'a red bus']),
+      '--no-meteor',
+    );
     expect(printed).toMatch(/^1 image\n {2}Bleu_1 {3}1\.0000\n/u);
   });
 });

@@ -2,11 +2,11 @@ import { readFile } from 'node:fs/promises';
 import { ShowtellError } from '@showtell/shared/errors.js';
 import { z } from 'zod';
 import type { ScoredCaption } from './scores/ngrams.js';
-import { tokenizeCaption } from './scores/tokenize.js';
+import { tokenizeCaptions } from './scores/tokenize.js';
 
 /** COCO's ids are numbers; other sets in its format use file names. */
 const imageId = z.union([z.int(), z.string().min(1)]);
-type ImageId = z.infer<typeof imageId>;
+export type ImageId = z.infer<typeof imageId>;
 
 const annotationsSchema = z.object({
   images: z.array(z.object({ id: imageId })),
@@ -23,14 +23,22 @@ export interface ResultsToScore {
   readonly partial?: boolean;
 }
 
+/** A caption of a results file with its image's references, tokenised. */
+export interface ReadCaption extends ScoredCaption {
+  readonly imageId: ImageId;
+  /** As the results file has it. */
+  readonly caption: string;
+}
+
 /**
- * Reads captions and their references, tokenised, in the order of the annotations' images. As in coco-caption, every
- * result must be for an image of the annotations; beyond it, no image may have two results or, unless `partial`, none.
- * An image without references is passed over, for there is nothing to score it by.
+ * Reads captions and their references in the order of the annotations' images, tokenised as coco-caption does it: all
+ * references as one stream, all captions as another. As there, every result must be for an image of the annotations that
+ * has references; beyond it, no image may have two results or, unless `partial`, none. An image with neither result nor
+ * reference is passed over.
  * @throws ShowtellError `file/missing`, `captions/unreadable`, `captions/duplicate-result`, `captions/unknown-image`,
- * `captions/missing-result`
+ * `captions/no-reference`, `captions/missing-result`
  */
-export async function readResults({ annotations, results, partial = false }: ResultsToScore): Promise<ScoredCaption[]> {
+export async function readResults({ annotations, results, partial = false }: ResultsToScore): Promise<ReadCaption[]> {
   const truth = await readJson(annotations, 'The annotation file', annotationsSchema);
   const references = new Map<ImageId, string[]>();
   for (const { id } of truth.images) {
@@ -57,23 +65,34 @@ export async function readResults({ annotations, results, partial = false }: Res
     candidates.set(image_id, caption);
   }
   const described = [...references].filter(([, captions]) => captions.length > 0);
-  const known = new Set(described.map(([id]) => id));
-  const unknown = [...candidates.keys()].filter((id) => !known.has(id));
-  const missing = [...known].filter((id) => !candidates.has(id));
+  const unknown = [...candidates.keys()].filter((id) => !references.has(id));
+  const bare = [...candidates.keys()].filter((id) => references.get(id)?.length === 0);
+  const missing = described.map(([id]) => id).filter((id) => !candidates.has(id));
   const where = { file: results, annotations };
   if (unknown[0] !== undefined) {
     throw new ShowtellError('captions/unknown-image', { ...where, imageId: unknown[0], count: unknown.length });
+  }
+  if (bare[0] !== undefined) {
+    throw new ShowtellError('captions/no-reference', { ...where, imageId: bare[0], count: bare.length });
   }
   if (missing[0] !== undefined && !partial) {
     throw new ShowtellError('captions/missing-result', { ...where, imageId: missing[0], count: missing.length });
   }
   if (candidates.size === 0) throw unreadable(results, 'The results file', 'it holds no captions');
 
-  return described.flatMap(([id, captions]) => {
-    const candidate = candidates.get(id);
-    if (candidate === undefined) return [];
-    return [{ candidate: tokenizeCaption(candidate), references: captions.map(tokenizeCaption) }];
+  const paired = described.flatMap(([imageId, captions]) => {
+    const caption = candidates.get(imageId);
+    return caption === undefined ? [] : [{ imageId, caption, captions }];
   });
+  const tokens = tokenizeCaptions(paired.map(({ caption }) => caption));
+  const referenceTokens = tokenizeCaptions(paired.flatMap(({ captions }) => captions));
+  let end = 0;
+  return paired.map(({ imageId, caption, captions }, i) => ({
+    imageId,
+    caption,
+    candidate: tokens[i] ?? [],
+    references: referenceTokens.slice(end, (end += captions.length)),
+  }));
 }
 
 async function readJson<T>(file: string, what: string, schema: z.ZodType<T>): Promise<T> {

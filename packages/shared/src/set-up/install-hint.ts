@@ -19,6 +19,14 @@ const packages = {
     apk: 'py3-pip',
     brew: 'python',
   },
+  java: {
+    apt: 'default-jre-headless',
+    dnf: 'java-21-openjdk-headless',
+    pacman: 'jre-openjdk-headless',
+    zypper: 'java-21-openjdk-headless',
+    apk: 'openjdk21-jre-headless',
+    brew: 'openjdk',
+  },
 } as const;
 
 export type Installable = keyof typeof packages;

@@ -1,24 +1,40 @@
+import { writeFile } from 'node:fs/promises';
+import { ShowtellError } from '@showtell/shared/errors.js';
+import { lineProgress } from '@showtell/shared/set-up/progress.js';
 import type { Command } from 'commander';
-import { readResults } from '../../evaluation/coco-results.js';
-import { captionScores } from '../../evaluation/scores/caption-scores.js';
+import { readResults, type ImageId, type ReadCaption } from '../../evaluation/coco-results.js';
+import { ensureMeteor } from '../../evaluation/meteor-files.js';
+import { captionScores, type CaptionScores, type SetScores } from '../../evaluation/scores/caption-scores.js';
+import { meteor, type MeteorScores } from '../../evaluation/scores/meteor.js';
 
 interface EvaluateOptions {
   readonly annotations: string;
   readonly results: string;
   readonly partial?: true;
+  /** Undefined: where there is Java. */
+  readonly meteor?: boolean;
+  readonly perImage?: true | string;
+  readonly writeResults?: string;
   readonly json?: true;
 }
 
 const help = `
-Captions are tokenised and scored as coco-caption does it: BLEU-1 to BLEU-4, ROUGE-L, CIDEr.
+Captions are tokenised and scored as coco-caption does it: BLEU-1 to BLEU-4, METEOR, ROUGE-L, CIDEr.
+
+METEOR is computed by its own program, which needs Java and is fetched once (104 MB, by pip, into showtell's cache).
+Where it cannot be had the output says so; with --meteor that is an error.
 
 ANNOTATIONS is a COCO caption file:  {"images": [{"id": 1}], "annotations": [{"image_id": 1, "caption": "a red bus"}]}
 RESULTS is COCO's results format:    [{"image_id": 1, "caption": "a bus"}]
+--json prints                        {"Bleu_1": …, "Bleu_2": …, "Bleu_3": …, "Bleu_4": …, "METEOR": …, "ROUGE_L": …, "CIDEr": …}
+  where METEOR is missing            … "absent": {"METEOR": "No Java is on PATH …"}}
+  and with --per-image               … "evalImgs": [{"image_id": 1, "Bleu_1": …, …}]}
 
 Example:
   showtell evaluate --annotations captions_val2014.json --results captions.json --json
 
-Exit codes: 0, 65 the files do not fit each other or are damaged, 66 one is missing.
+Exit codes: 0, 65 the files do not fit each other or are damaged, 66 one is missing, 69 --meteor and it cannot be had,
+70 METEOR's program failed.
 `;
 
 export function register(program: Command): void {
@@ -28,17 +44,84 @@ export function register(program: Command): void {
     .requiredOption('--annotations <file>', 'the captions people wrote, in COCO format')
     .requiredOption('--results <file>', 'the captions to score, in COCO results format')
     .option('--partial', 'score only the images that have a result')
+    .option('--meteor', 'METEOR must be among the scores (default: it is where there is Java)')
+    .option('--no-meteor', 'leave METEOR out')
+    .option('--per-image [file]', "each image's scores too; to FILE as a JSON array, coco-caption's evalImgs")
+    .option('--write-results <file>', 'write the captions scored as plain COCO results, for the official tools')
     .option('--json', "print the scores as one JSON object, under coco-caption's names")
     .addHelpText('after', help)
-    .action(async ({ annotations, results, partial, json }: EvaluateOptions) => {
-      const captions = await readResults({ annotations, results, partial: partial ?? false });
-      const scores = captionScores(captions).corpus;
-      if (json) process.stdout.write(`${JSON.stringify(scores)}\n`);
-      else process.stdout.write(table(captions.length, scores));
-    });
+    .action(evaluate);
 }
 
-function table(images: number, scores: object): string {
+async function evaluate(options: EvaluateOptions): Promise<void> {
+  const { annotations, results, partial = false } = options;
+  const captions = await readResults({ annotations, results, partial });
+  const scores = captionScores(captions);
+  const found = await meteorOf(captions, options.meteor);
+  const corpus = named(scores.corpus, found.scores?.corpus);
+  const images = captions.map(({ imageId }, i) => ({
+    image_id: imageId,
+    ...named(scores.captions[i] as CaptionScores, found.scores?.captions[i]),
+  }));
+  if (options.writeResults !== undefined)
+    await write(
+      options.writeResults,
+      captions.map(({ imageId, caption }) => ({ image_id: imageId, caption })),
+    );
+  if (typeof options.perImage === 'string') await write(options.perImage, images);
+  const shown = options.perImage === true ? images : null;
+  if (options.json) {
+    const absent = found.absent === null ? {} : { absent: { METEOR: found.absent } };
+    const evalImgs = shown === null ? {} : { evalImgs: shown };
+    process.stdout.write(`${JSON.stringify({ ...corpus, ...absent, ...evalImgs })}\n`);
+  } else process.stdout.write(table(captions.length, corpus, found.absent) + (shown === null ? '' : imageTable(shown)));
+}
+
+type AllScores = CaptionScores & { readonly METEOR?: number };
+
+/** In coco-caption's order. */
+function named({ ROUGE_L, CIDEr, ...bleus }: SetScores['corpus'], meteor: number | undefined): AllScores {
+  return { ...bleus, ...(meteor === undefined ? {} : { METEOR: meteor }), ROUGE_L, CIDEr };
+}
+
+/** @param wanted whether METEOR must be had, may be left out (undefined) or is left out. */
+async function meteorOf(
+  captions: readonly ReadCaption[],
+  wanted: boolean | undefined,
+): Promise<{ scores: MeteorScores | null; absent: string | null }> {
+  if (wanted === false) return { scores: null, absent: 'left out by --no-meteor' };
+  let program;
+  try {
+    program = await ensureMeteor(lineProgress());
+  } catch (error) {
+    if (wanted === true || !(error instanceof ShowtellError)) throw error;
+    return { scores: null, absent: `${error.message} ${error.remedy}` };
+  }
+  return { scores: await meteor(program, captions), absent: null };
+}
+
+async function write(file: string, content: unknown): Promise<void> {
+  try {
+    await writeFile(file, `${JSON.stringify(content, null, 1)}\n`);
+  } catch (cause) {
+    throw new ShowtellError('file/unwritable', { file, detail: (cause as Error).message }, { cause });
+  }
+}
+
+function table(images: number, scores: AllScores, absent: string | null): string {
   const lines = Object.entries(scores).map(([name, score]) => `  ${name.padEnd(8)} ${(score as number).toFixed(4)}`);
+  if (absent !== null) lines.push(`  METEOR: absent: ${absent}`);
   return `${images} ${images === 1 ? 'image' : 'images'}\n${lines.join('\n')}\n`;
+}
+
+function imageTable(images: readonly (AllScores & { readonly image_id: ImageId })[]): string {
+  const names = Object.keys(images[0] ?? {});
+  const rows = images.map((image) =>
+    Object.values(image).map((value, i) => (i === 0 ? String(value) : (value as number).toFixed(4))),
+  );
+  const first = Math.max(...rows.map(([id = '']) => id.length), 'image_id'.length);
+  const lines = [names, ...rows].map((cells) =>
+    cells.map((cell, i) => (i === 0 ? cell.padEnd(first) : cell.padStart(7))).join('  '),
+  );
+  return `\n${lines.join('\n')}\n`;
 }
