@@ -27,5 +27,8 @@ it.each([
 it('a program that cannot be started is one too', async () => {
   const folder = temporaryFolder();
   const attempt = meteor({ java: join(folder, 'absent'), jar: join(folder, 'meteor-1.5.jar') }, captions, 5_000);
-  await expect(attempt).rejects.toMatchObject({ code: 'meteor/failed', message: expect.stringContaining('ENOENT') });
+  await expect(attempt).rejects.toMatchObject({
+    code: 'meteor/failed',
+    message: expect.stringContaining('ENOENT') as string,
+  });
 });
