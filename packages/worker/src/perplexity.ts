@@ -16,6 +16,8 @@ interface PerplexityOptions {
   readonly records: readonly string[];
   readonly vocabulary: string | null;
   readonly json: boolean;
+  /** Tells on standard error how far it has come, for a terminal. */
+  readonly progress: boolean;
 }
 
 /**
@@ -50,7 +52,7 @@ async function main(argv: readonly string[]): Promise<number> {
     captions: { ...rules.captions, lengths: lengthsFor(rules.captions.lengths, longest) },
     batch: job.evaluation.unitExamples,
     onProgress: (done) => {
-      if (process.stderr.isTTY) process.stderr.write(`\r${done} of ${sequences}${done === sequences ? '\n' : ''}`);
+      if (options.progress) process.stderr.write(`\r${done} of ${sequences}${done === sequences ? '\n' : ''}`);
     },
   });
   process.stdout.write(options.json ? jsonLine(sums) : plainLine(sums));
@@ -89,15 +91,16 @@ function parseOptions(argv: readonly string[]): PerplexityOptions {
         records: { type: 'string', multiple: true },
         vocabulary: { type: 'string' },
         json: { type: 'boolean' },
+        progress: { type: 'boolean' },
       },
     });
   } catch (cause) {
     throw invalid(cause instanceof Error ? cause.message : String(cause));
   }
-  const { checkpoint, records = [], vocabulary = null, json = false } = parsed.values;
+  const { checkpoint, records = [], vocabulary = null, json = false, progress = false } = parsed.values;
   if (checkpoint === undefined) throw invalid('--checkpoint is missing');
   if (records.length === 0) throw invalid('--records is missing');
-  return { checkpoint, records, vocabulary, json };
+  return { checkpoint, records, vocabulary, json, progress };
 }
 
 endProcess('perplexity', main(process.argv.slice(2)));

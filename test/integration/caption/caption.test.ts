@@ -7,7 +7,7 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { setTimeout as delay } from 'node:timers/promises';
 import sharp from 'sharp';
-import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { type Ended, LocalCluster } from '../../support/local-run.js';
 import { writeCaptionCheckpoint } from '../../support/caption-checkpoint.js';
 import { claiming, scene, writeFiles } from '../../support/pictures.js';
@@ -70,6 +70,7 @@ describe.skipIf(!haveTensorflow)('showtell caption (skipped without the engine)'
     expect(all.stderr).toMatch(/^showtell caption: 15 pictures in [\d.]+ s, [\d.]+ a second$/m);
 
     const single = await caption('--json', at('sub/d.gif'));
+    expect(single.stderr).toBe('');
     const beside = lines.filter(({ image }) => image === at('sub/d.gif'));
     expect(linesOf(single.stdout).map(rounded)).toEqual(beside.map(rounded));
     const glob = await caption('--json', '--beam', '5', at('**/*.{gif,webp}'));
@@ -77,6 +78,15 @@ describe.skipIf(!haveTensorflow)('showtell caption (skipped without the engine)'
       ['d.gif', 5],
       ['e.webp', 5],
     ]);
+  });
+
+  it('shows what TensorFlow ends by, and none of its notes', async () => {
+    vi.stubEnv('TF_XLA_FLAGS', '--nonsense');
+    onTestFinished(() => void vi.unstubAllEnvs());
+    const { code, stderr } = await caption(at('a.jpg'));
+    expect(code).not.toBe(0);
+    expect(stderr).toMatch(/^F\d{4} .*Unknown flag in TF_XLA_FLAGS: --nonsense$/m);
+    expect(stderr).not.toMatch(/^[IW]\d{4}|^WARNING/m);
   });
 
   it('reads one from standard input, and shows people each caption behind its probability', async () => {

@@ -32,6 +32,7 @@ describe('showtell perplexity', () => {
     () => {
       const { stdout, stderr, status } = measure(join(here('.'), 'records-?????-of-00002'), '--json');
       expect(status, stderr).toBe(0);
+      expect(stderr).toBe('');
       const found = JSON.parse(stdout) as { perplexity: number; words: number; sequences: number };
       expect(found).toMatchObject({ words, sequences });
       expect(Math.abs(found.perplexity / perplexity - 1)).toBeLessThan(1e-4);

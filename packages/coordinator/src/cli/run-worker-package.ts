@@ -2,20 +2,23 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { constants } from 'node:os';
 import { fileURLToPath } from 'node:url';
+import { passOnErrors } from './engine-notes.js';
 
 /**
- * Runs one of the worker package's programs in this terminal: coordinator and worker meet as processes only.
+ * Runs one of the worker package's programs in this terminal: coordinator and worker meet as processes only. Its standard error
+ * comes without what TensorFlow notes there for nobody.
  *
  * @returns its exit code; 128 and the signal's number when a signal ended it, as shells have it
  */
 export async function runWorkerPackage(program: string, args: readonly string[]): Promise<number> {
   const file = fileURLToPath(import.meta.resolve(`@showtell/worker/${program}`));
-  const child = spawn(process.execPath, [file, ...args], { stdio: 'inherit' });
+  const child = spawn(process.execPath, [file, ...args], { stdio: ['inherit', 'inherit', 'pipe'] });
+  passOnErrors(child.stderr, process.stderr);
   // Ctrl-C reaches the child by the terminal; this process waits for what the child makes of it.
   const ignore = (): void => undefined;
   const forward = (): void => void child.kill('SIGTERM');
   process.on('SIGINT', ignore).on('SIGTERM', forward);
-  const [code, signal] = (await once(child, 'exit')) as [number | null, NodeJS.Signals | null];
+  const [code, signal] = (await once(child, 'close')) as [number | null, NodeJS.Signals | null];
   process.off('SIGINT', ignore).off('SIGTERM', forward);
   return code ?? 128 + (signal === null ? 0 : constants.signals[signal]);
 }

@@ -36,6 +36,7 @@ Example:
       const args = ['--checkpoint', checkpointFolder(checkpoint), ...records.map((pattern) => `--records=${pattern}`)];
       if (vocabulary !== undefined) args.push(`--vocabulary=${vocabulary}`);
       if (json === true) args.push('--json');
+      if (process.stderr.isTTY) args.push('--progress');
       process.exitCode = await runWorkerPackage('perplexity.js', args);
     });
 }
