@@ -29,6 +29,7 @@ import { Results } from './results.js';
 import type { Generation, RunFolder } from './run-folder.js';
 import { run, type RunEvent } from './run.js';
 import { serveGrpc } from './serve-grpc.js';
+import { answerStatus } from './served-status.js';
 import { restoreAtMost, saveCheckpoint, startingPoint } from './starting-point.js';
 import { StatusBoard } from './status.js';
 import { StepAccount } from './step-account.js';
@@ -161,11 +162,20 @@ export async function* coordinate(options: CoordinatorOptions, control: Control)
 
   await using grpc = await serveGrpc(options.host, options.grpcPort, { ...results.handlers, session: workers.serve });
   const { state } = start;
+  const board = new StatusBoard({
+    run: identity.run,
+    generation: generation.number,
+    ...state,
+    totalSteps: totalSteps(job, state),
+    checkpointStep: start.resumed ? state.step : null,
+  });
+  const status = () => board.status(workers.list, control.isPaused);
   await using http = await serveHttp({
     host: options.host,
     port: options.httpPort,
     registry: metrics.registry,
     ready: () => (broker.isThere ? true : 'the broker is away'),
+    handle: answerStatus(status),
     what: "the coordinator's metrics",
     setting: '--http-port',
   });
@@ -174,19 +184,8 @@ export async function* coordinate(options: CoordinatorOptions, control: Control)
   series.lineage.set(state.lineage - 1);
   series.step.set(state.step);
 
-  const board = new StatusBoard({
-    run: identity.run,
-    generation: generation.number,
-    ...state,
-    totalSteps: totalSteps(job, state),
-    checkpointStep: start.resumed ? state.step : null,
-  });
-  answerCommands(
-    broker.bus,
-    identity.run,
-    control,
-    () => board.status(workers.list, control.isPaused),
-    (command) => journal.append({ type: 'command', command, step: board.status([], false).step }),
+  answerCommands(broker.bus, identity.run, control, status, (command) =>
+    journal.append({ type: 'command', command, step: board.status([], false).step }),
   );
   using _announced = folder.announceCoordinator({
     generation: generation.number,

@@ -9,8 +9,7 @@ async function main(): Promise<number> {
     process.stdout.write(workerHelp);
     return 0;
   }
-  await runWorker(options);
-  return 0;
+  return runWorker(options);
 }
 
 main().then(

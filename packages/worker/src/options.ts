@@ -12,6 +12,8 @@ export interface WorkerOptions {
   readonly waitSeconds: number;
   /** Whether the worker ends when its standard input closes. */
   readonly parent: boolean;
+  /** Whether only the run's end is a good end: a coordinator that stops is awaited, a signal ends with exit code 75. */
+  readonly untilComplete: boolean;
   readonly metrics: { readonly host: string; readonly port: number };
 }
 
@@ -27,6 +29,7 @@ Options:
   --data DIR               the data folder on this machine
   --id NAME                this worker's name in the run (default: worker-HOST-PID)
   --wait TIME              how long to look for a coordinator, at first and after one is lost: 90, 90s, 5m (default: 60s)
+  --until-complete         exit 0 at the run's end only: outlast coordinators that stop, exit 75 when told to leave
   --parent                 end when standard input closes, as it does when the parent process ends
   --metrics-host HOST      address of /metrics, /healthz, /readyz (default: 127.0.0.1)
   --metrics-port PORT      its port; 0 takes a free one (default: 0)
@@ -35,7 +38,8 @@ Options:
 Any number of workers may join and leave at any time; the run's parameters are the same, bit for bit. SIGTERM or Ctrl-C
 lets it finish the unit it is at and leave; a second one ends it at once.
 
-Exit codes: 0 the run ended or the worker was told to leave, 69 no coordinator was found in time, 78 the run does not
+Exit codes: 0 the run ended or the worker was told to leave (75 with --until-complete, as a work queue on Kubernetes
+wants it: whoever exits 0 there tells that all work is done), 69 no coordinator was found in time, 78 the run does not
 take this worker (another version, job, data set or other numbers on this machine).
 
 Examples:
@@ -58,6 +62,7 @@ export function parseWorkerOptions(argv: readonly string[]): WorkerOptions | nul
         : { coordinator: coordinator ?? '', job: job ?? '', data: values.data ?? null },
     waitSeconds: secondsOf(values.wait ?? '60s'),
     parent: values.parent === true,
+    untilComplete: values['until-complete'] === true,
     metrics: { host: values['metrics-host'] ?? '127.0.0.1', port: portOf(values['metrics-port'] ?? '0') },
   };
 }
@@ -74,6 +79,7 @@ function parsed(argv: readonly string[]) {
         id: { type: 'string' },
         wait: { type: 'string' },
         parent: { type: 'boolean' },
+        'until-complete': { type: 'boolean' },
         'metrics-host': { type: 'string' },
         'metrics-port': { type: 'string' },
         help: { type: 'boolean', short: 'h' },

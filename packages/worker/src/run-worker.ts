@@ -19,12 +19,16 @@ import type { WorkerOptions } from './options.js';
 import { readRunFacts } from './run-facts.js';
 import { Worker, type WorkerState } from './worker.js';
 
+/** sysexits' "try again": units are left, and another worker may compute them. */
+const toldToLeave = 75;
+
 /**
  * A worker process from its start to its end: job → engine → input → coordinator → work.
  *
+ * @returns the process's exit code
  * @throws ShowtellError what keeps it from working; `worker/refused`, `worker/canary-refused`, `worker/no-coordinator`
  */
-export async function runWorker(options: WorkerOptions): Promise<void> {
+export async function runWorker(options: WorkerOptions): Promise<number> {
   const facts = await readRunFacts(options.run);
   const folder = 'folder' in options.run ? options.run.folder : null;
   using log = openLog({
@@ -82,6 +86,7 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
     datasetDigest: facts.datasetDigest,
     engine: description,
   };
+  const leaving = options.untilComplete ? toldToLeave : 0;
   for (;;) {
     worker = new Worker(parts);
     const { events } = worker;
@@ -91,11 +96,13 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
     };
     const join = (address: string) => Membership.join({ address, hello, job, layout, onBusState }, events);
     const member = await joinWhenThere(options, join, () => life.ending);
-    if (member === null) break;
+    if (member === null) return leaving;
     if (life.ending) worker.drain();
     const departure = await worker.work(member).finally(() => member[Symbol.asyncDispose]());
     log.info('left', { departure });
-    if (departure !== 'lost') break;
+    if (departure === 'complete') return 0;
+    if (departure === 'drained' || (departure === 'stopped' && !options.untilComplete)) return leaving;
+    if (departure === 'stopped') continue;
     metrics.series.reconnects.inc({ to: 'parameter-server' });
   }
 }

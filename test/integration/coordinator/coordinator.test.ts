@@ -527,7 +527,7 @@ describe('the command that trains', () => {
       { jobSha256, datasetDigest },
       { id: 'a', lossPerWord: () => 9 },
     );
-    expect(await code).toBe(10);
+    expect(await code).toMatchObject({ code: 10, last: { outcome: 'guard-unmet' }, bySignal: false });
     expect(notes).toEqual([expect.stringContaining('guard-unmet: 1 decoder-only steps are done') as string]);
   });
 });

@@ -1,5 +1,5 @@
 import { Control } from '../control.js';
-import type { RunOutcome } from '../run.js';
+import type { RunEvent, RunOutcome } from '../run.js';
 import { trainSession, type SessionOptions } from './session.js';
 import type { Presenter } from './present.js';
 
@@ -11,13 +11,20 @@ const exitCodes: Readonly<Record<RunOutcome | 'stopped', number>> = {
   stopped: 11,
 };
 
+/** How a run ended in this process. */
+export interface RunEnd {
+  /** The process's exit code. */
+  readonly code: number;
+  readonly last: Extract<RunEvent, { type: 'finished' | 'stopped' }> | null;
+  /** A signal asked for it. */
+  readonly bySignal: boolean;
+}
+
 /**
  * Trains until the job is complete or somebody stops it: the first Ctrl-C or SIGTERM saves and stops, the second ends
  * the process at once (children go with it).
- *
- * @returns the process's exit code
  */
-export async function runToEnd(options: SessionOptions, presenter: Presenter): Promise<number> {
+export async function runToEnd(options: SessionOptions, presenter: Presenter): Promise<RunEnd> {
   const control = new Control();
   let asked = 0;
   const onSignal = (): void => {
@@ -27,21 +34,18 @@ export async function runToEnd(options: SessionOptions, presenter: Presenter): P
     control.stop();
   };
   process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
-  let code = exitCodes.stopped;
+  let last: RunEnd['last'] = null;
   try {
     for await (const event of trainSession(options, control)) {
       presenter.show(event);
-      if (event.type === 'finished') {
-        code = exitCodes[event.outcome];
-        if (event.outcome !== 'complete') presenter.note(`${event.outcome}: ${event.reason}`);
-      }
-      if (event.type === 'stopped') {
+      if (event.type !== 'finished' && event.type !== 'stopped') continue;
+      last = event;
+      if (event.type === 'stopped')
         presenter.note(`stopped at step ${event.step}; go on with: showtell train --run ${options.run} --resume`);
-        code = exitCodes.stopped;
-      }
+      else if (event.outcome !== 'complete') presenter.note(`${event.outcome}: ${event.reason}`);
     }
   } finally {
     process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
   }
-  return code;
+  return { code: exitCodes[last?.type === 'finished' ? last.outcome : 'stopped'], last, bySignal: asked > 0 };
 }

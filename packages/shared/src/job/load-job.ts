@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { parse, parseDocument } from 'yaml';
+import type { z } from 'zod';
 import { ShowtellError } from '../errors.js';
 import { jobSchema, type Job } from './job.js';
 import { presets } from './presets.js';
@@ -58,13 +59,17 @@ export function parseJob(content: unknown, overrides: readonly string[] = [], so
   const tree = overrides.map(parseOverride).reduce(merge, content ?? {});
   const result = jobSchema.safeParse(withPreset(tree, source));
   if (result.success) return result.data;
-  const problems = result.error.issues.map((issue) => {
+  throw new ShowtellError('job/invalid', { source, problems: problemsOf(result.error) });
+}
+
+/** A line for each bad field: its path, and what is wrong with it. */
+export function problemsOf({ issues }: z.ZodError): string[] {
+  return issues.map((issue) => {
     const path = issue.path.join('.');
     if (issue.code === 'unrecognized_keys')
       return issue.keys.map((key) => `${path === '' ? key : `${path}.${key}`}: no such field`).join('; ');
     return `${path}: ${issue.message}`;
   });
-  throw new ShowtellError('job/invalid', { source, problems });
 }
 
 /**
@@ -74,14 +79,24 @@ export function parseJob(content: unknown, overrides: readonly string[] = [], so
  * @throws ShowtellError `file/missing`, `job/not-yaml` or `job/invalid`.
  */
 export async function loadJob(file: string, overrides: readonly string[] = []): Promise<Job> {
+  return parseJob(await readYaml(file, 'The job file'), overrides, file);
+}
+
+/**
+ * The content of a YAML file.
+ *
+ * @param what names the file in messages, capitalised
+ * @throws ShowtellError `file/missing`, `job/not-yaml`
+ */
+export async function readYaml(file: string, what: string): Promise<unknown> {
   let text: string;
   try {
     text = await readFile(file, 'utf8');
   } catch (cause) {
-    throw new ShowtellError('file/missing', { file, what: 'The job file' }, { cause });
+    throw new ShowtellError('file/missing', { file, what }, { cause });
   }
   const document = parseDocument(text);
   const [problem] = document.errors;
   if (problem !== undefined) throw new ShowtellError('job/not-yaml', { file, detail: problem.message });
-  return parseJob(document.toJS(), overrides, file);
+  return document.toJS() as unknown;
 }

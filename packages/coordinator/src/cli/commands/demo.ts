@@ -70,7 +70,10 @@ Examples:
       else {
         using presenter = terminalPresenter(workers, job);
         const local = { natsUrl: null, host: '127.0.0.1', grpcPort: 0, httpPort: 0 };
-        process.exitCode = await runToEnd({ run, job, resume: true, from: null, workers, ...local }, presenter);
+        ({ code: process.exitCode } = await runToEnd(
+          { run, job, resume: true, from: null, workers, ...local },
+          presenter,
+        ));
       }
       await finishWithReport(run, false);
     });

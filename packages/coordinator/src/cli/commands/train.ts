@@ -62,7 +62,7 @@ Examples:
       const job = await jobOf(file, options);
       const workers = options.workers ?? usualWorkers(job);
       using presenter = options.json === true ? jsonPresenter() : terminalPresenter(workers, job);
-      process.exitCode = await runToEnd(
+      ({ code: process.exitCode } = await runToEnd(
         {
           run: options.run,
           job,
@@ -75,7 +75,7 @@ Examples:
           httpPort: 0,
         },
         presenter,
-      );
+      ));
       presenter[Symbol.dispose]();
       await finishWithReport(options.run, options.json === true);
     });

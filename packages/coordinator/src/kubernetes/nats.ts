@@ -1,0 +1,69 @@
+import type { Manifest } from './manifest.js';
+import { metadataOf, nameOf, ports, selectorOf } from './naming.js';
+import { containerSecurity, httpGet, podTemplate, resourcesOf, serviceAccount } from './pod.js';
+import type { TrainingJob } from './training-job.js';
+
+/**
+ * NATS with JetStream. The queue of units lives in its memory and is rebuilt by the coordinator when it was lost, so
+ * its disk is the node's.
+ */
+export function natsObjects(job: TrainingJob): Manifest[] {
+  const name = nameOf(job, 'nats');
+  const metadata = metadataOf(job, name, 'nats');
+  const { spec } = job;
+  return [
+    serviceAccount(job, 'nats'),
+    {
+      apiVersion: 'v1',
+      kind: 'Service',
+      metadata,
+      spec: {
+        clusterIP: 'None',
+        publishNotReadyAddresses: true,
+        selector: selectorOf(job, 'nats'),
+        ports: [{ name: 'client', port: ports.nats, targetPort: 'client' }],
+      },
+    },
+    {
+      apiVersion: 'apps/v1',
+      kind: 'StatefulSet',
+      metadata,
+      spec: {
+        serviceName: name,
+        replicas: spec.suspend ? 0 : 1,
+        selector: { matchLabels: selectorOf(job, 'nats') },
+        template: podTemplate(job, 'nats', 30, {
+          containers: [
+            {
+              name: 'nats',
+              image: spec.images.nats,
+              command: ['nats-server'],
+              args: [
+                '-a',
+                '0.0.0.0',
+                '-p',
+                String(ports.nats),
+                '-m',
+                String(ports.natsMonitor),
+                '-js',
+                '-sd',
+                '/store',
+              ],
+              ports: [
+                { name: 'client', containerPort: ports.nats },
+                { name: 'monitor', containerPort: ports.natsMonitor },
+              ],
+              startupProbe: { ...httpGet('/healthz', 'monitor'), periodSeconds: 2, failureThreshold: 60 },
+              livenessProbe: { ...httpGet('/healthz?js-server-only=true', 'monitor'), failureThreshold: 6 },
+              readinessProbe: httpGet('/healthz', 'monitor'),
+              resources: resourcesOf(spec.resources.nats),
+              securityContext: containerSecurity,
+              volumeMounts: [{ name: 'store', mountPath: '/store' }],
+            },
+          ],
+          volumes: [{ name: 'store', emptyDir: { sizeLimit: '1Gi' } }],
+        }),
+      },
+    },
+  ];
+}

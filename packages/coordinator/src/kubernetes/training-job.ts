@@ -1,0 +1,180 @@
+import { jobSchema } from '@showtell/shared/job/job.js';
+import { ShowtellError } from '@showtell/shared/errors.js';
+import { parseJob, problemsOf, readYaml } from '@showtell/shared/job/load-job.js';
+import { version } from '@showtell/shared/version.js';
+import { z } from 'zod';
+
+/** The custom resource's group and version. */
+export const apiVersion = 'showtell.dev/v1alpha1';
+
+const quantity = () =>
+  z
+    .string()
+    .regex(/^[0-9]+(\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$/, 'a quantity as Kubernetes writes it, such as 500m, 2 or 4Gi');
+
+const resources = (cpu: string, memory: string) =>
+  z
+    .strictObject({
+      cpu: quantity().default(cpu).describe('CPU that a pod asks for; it may take more where there is some.'),
+      memory: quantity().default(memory).describe('Memory that a pod asks for, and at which it is ended.'),
+    })
+    .prefault({});
+
+const toleration = z.strictObject({
+  key: z.string().optional().describe('Of the taint; none with operator Exists: every taint.'),
+  operator: z.enum(['Exists', 'Equal']).default('Equal').describe('How the taint is compared.'),
+  value: z.string().optional().describe('Of the taint, with operator Equal.'),
+  effect: z
+    .enum(['NoSchedule', 'PreferNoSchedule', 'NoExecute'])
+    .optional()
+    .describe('Of the taint; none: every effect.'),
+});
+
+const image = (role: string) => `showtell/${role}:${version}`;
+
+/** What a TrainingJob asks for: the job file, and where it runs. `docs/kubernetes.md` tells it to people. */
+export const trainingJobSpecSchema = z
+  .strictObject({
+    job: jobSchema.prefault({}).describe('The job file, as docs/job.md has it; presets are for files only.'),
+    workers: z
+      .strictObject({
+        replicas: z.int().min(0).max(1000).default(2).describe('Workers; may change at any time ("kubectl scale").'),
+        gpus: z.int().min(0).max(16).default(0).describe('NVIDIA GPUs of each worker; some with engine.device: cuda.'),
+        preemptible: z
+          .boolean()
+          .default(false)
+          .describe('Whether workers go to spot nodes where there are any; they may be taken away at any time.'),
+        nodeSelector: z.record(z.string(), z.string()).default({}).describe("Labels of the workers' nodes."),
+        tolerations: z.array(toleration).max(32).default([]).describe("Taints of the workers' nodes."),
+      })
+      .prefault({}),
+    resources: z
+      .strictObject({
+        workers: resources('2', '6Gi').describe('Of each worker; its CPU is at least engine.threads.'),
+        coordinator: resources('2', '4Gi').describe('Of the coordinator, which is the parameter server too.'),
+        nats: resources('100m', '256Mi').describe('Of nats-server.'),
+      })
+      .prefault({}),
+    storage: z
+      .strictObject({
+        data: z
+          .strictObject({
+            claim: z
+              .string()
+              .min(1)
+              .max(253)
+              .default('showtell-data')
+              .describe('PersistentVolumeClaim with the data folder; every pod mounts it read-only.'),
+            subPath: z.string().default('').describe('The data folder within it; empty: its top.'),
+          })
+          .prefault({}),
+        runs: z
+          .strictObject({
+            size: quantity().default('20Gi').describe('Of the volume for checkpoints, journal and logs.'),
+            storageClass: z.string().default('').describe("Its storage class; empty: the cluster's default."),
+          })
+          .prefault({}),
+        features: quantity()
+          .default('20Gi')
+          .describe("Most that a worker's cache of features takes of its node's disk."),
+      })
+      .prefault({}),
+    images: z
+      .strictObject({
+        coordinator: z.string().min(1).default(image('coordinator')).describe("The coordinator's image."),
+        worker: z
+          .string()
+          .default('')
+          .describe(`The workers' image; empty: ${image('worker')}, or ${image('worker-cuda')} with GPUs.`),
+        nats: z.string().min(1).default('nats:2.11-alpine').describe("nats-server's image."),
+      })
+      .prefault({}),
+    suspend: z
+      .boolean()
+      .default(false)
+      .describe('Whether the job stands still: a checkpoint is saved and every pod is gone until it is false again.'),
+    activeDeadlineSeconds: z
+      .int()
+      .min(1)
+      .optional()
+      .describe('Time in which it must be done; then it is saved, stopped and failed. None: for ever.'),
+    ttlSecondsAfterFinished: z
+      .int()
+      .min(0)
+      .optional()
+      .describe('Time after its end at which it is deleted, its volume of runs aside. None: never.'),
+  })
+  .check((context) => {
+    const { job, workers } = context.value;
+    if ((job.engine.device === 'cuda') === workers.gpus > 0) return;
+    const path = ['workers', 'gpus'];
+    const message = `${workers.gpus} do not go with job.engine.device: ${job.engine.device}`;
+    context.issues.push({ code: 'custom', input: context.value, path, message });
+  });
+
+export type TrainingJobSpec = z.output<typeof trainingJobSpecSchema>;
+
+/** A TrainingJob, every field there. */
+export interface TrainingJob {
+  readonly name: string;
+  /** Undefined: the one that kubectl or the operator is in. */
+  readonly namespace: string | undefined;
+  readonly spec: TrainingJobSpec;
+}
+
+/** Longest name of which those of its objects and pods can be made: a label's 63 less the longest ending. */
+const namePattern = /^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$/;
+
+const resourceSchema = z.object({
+  apiVersion: z.literal(apiVersion),
+  kind: z.literal('TrainingJob'),
+  metadata: z.object({
+    name: z.string().regex(namePattern, 'lower-case letters, digits and dashes, at most 40, a letter first'),
+    namespace: z.string().optional(),
+  }),
+  spec: trainingJobSpecSchema.prefault({}),
+});
+
+/** What the command line says over a file. */
+export interface TrainingJobOverrides {
+  readonly name?: string;
+  readonly namespace?: string;
+  readonly workers?: number;
+  readonly claim?: string;
+}
+
+/**
+ * A checked TrainingJob from plain values: a TrainingJob, or a job file with the defaults around it.
+ *
+ * @param source names the origin in messages
+ * @throws ShowtellError `job/invalid` with every bad field's path
+ */
+export function parseTrainingJob(content: unknown, source: string, over: TrainingJobOverrides = {}): TrainingJob {
+  const isResource = typeof content === 'object' && content !== null && 'apiVersion' in content;
+  const tree = isResource ? content : wrap(parseJob(content, [], source));
+  const result = resourceSchema.safeParse(tree);
+  if (!result.success) throw new ShowtellError('job/invalid', { source, problems: problemsOf(result.error) });
+  const { metadata, spec } = result.data;
+  const name = over.name ?? metadata.name;
+  if (!namePattern.test(name))
+    throw new ShowtellError('job/invalid', { source, problems: [`--name: ${name} cannot be a name on Kubernetes`] });
+  return {
+    name,
+    namespace: over.namespace ?? metadata.namespace,
+    spec: {
+      ...spec,
+      workers: { ...spec.workers, replicas: over.workers ?? spec.workers.replicas },
+      storage: { ...spec.storage, data: { ...spec.storage.data, claim: over.claim ?? spec.storage.data.claim } },
+    },
+  };
+}
+
+function wrap(job: ReturnType<typeof parseJob>): unknown {
+  const gpus = job.engine.device === 'cuda' ? 1 : 0;
+  return { apiVersion, kind: 'TrainingJob', metadata: { name: job.name }, spec: { job, workers: { gpus } } };
+}
+
+/** @throws ShowtellError `file/missing`, `job/not-yaml`, `job/invalid` */
+export async function loadTrainingJob(file: string, over: TrainingJobOverrides): Promise<TrainingJob> {
+  return parseTrainingJob(await readYaml(file, 'The job file'), file, over);
+}

@@ -1,0 +1,54 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { homedir, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const scripts = fileURLToPath(new URL('../kube/', import.meta.url));
+const has = (program: string): boolean => spawnSync('sh', ['-c', `command -v ${program}`]).status === 0;
+const built = join(process.env['KUBE_BIN'] ?? join(homedir(), '.cache/showtell-kube/bin'), 'kube-controller-manager');
+
+/** Why no API server can be had here; null: one can. Without the binaries in its cache they are built, in minutes. */
+export const noKube: string | null = !has('etcd')
+  ? 'no etcd: apt-get install etcd-server'
+  : !has('kubectl')
+    ? 'no kubectl'
+    : !existsSync(built) && !has('go')
+      ? 'no Go, which builds kube-apiserver'
+      : null;
+
+/** A real API server with etcd and the controller manager, on loopback. */
+export class Kube implements Disposable {
+  private readonly folder = mkdtempSync(join(tmpdir(), 'showtell-kube-'));
+
+  private constructor() {
+    const { status, stderr } = spawnSync('bash', [join(scripts, 'up.sh'), this.folder], {
+      encoding: 'utf8',
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
+    if (status !== 0) throw new Error(`the API server did not start: ${stderr}`);
+  }
+
+  static start(): Kube {
+    return new Kube();
+  }
+
+  /** `kubectl …`. @returns what it printed, standard error after standard output, and its exit code */
+  kubectl(args: readonly string[], input = ''): { readonly code: number | null; readonly output: string } {
+    const kubeconfig = join(this.folder, 'kubeconfig');
+    const done = spawnSync('kubectl', ['--kubeconfig', kubeconfig, ...args], { encoding: 'utf8', input });
+    return { code: done.status, output: done.stdout + done.stderr };
+  }
+
+  /** `kubectl …` that must do. @throws Error with what it printed */
+  must(args: readonly string[], input = ''): string {
+    const { code, output } = this.kubectl(args, input);
+    if (code !== 0) throw new Error(`kubectl ${args.join(' ')}: ${output}`);
+    return output;
+  }
+
+  [Symbol.dispose](): void {
+    spawnSync('bash', [join(scripts, 'down.sh'), this.folder]);
+    rmSync(this.folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
+  }
+}
