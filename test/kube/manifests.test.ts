@@ -72,11 +72,11 @@ function prometheusDefinitions(): string | null {
 describe.skipIf(noKube !== null)(`a real API server${noKube === null ? '' : ` (skipped: ${noKube})`}`, () => {
   let kube: Kube;
 
-  beforeAll(() => {
-    kube = Kube.start();
+  beforeAll(async () => {
+    kube = await Kube.start();
     kube.must(['apply', '--server-side', '-k', join(deploy, 'crd')]);
     kube.must(['wait', '--for=condition=Established', 'crd/trainingjobs.showtell.dev', '--timeout=30s']);
-  }, 600_000);
+  }, 1_200_000);
   afterAll(() => kube[Symbol.dispose]());
 
   const namespace = (name: string): string[] => {

@@ -1,4 +1,5 @@
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -21,16 +22,19 @@ export const noKube: string | null = !has('etcd')
 export class Kube implements Disposable {
   private readonly folder = mkdtempSync(join(tmpdir(), 'showtell-kube-'));
 
-  private constructor() {
-    const { status, stderr } = spawnSync('bash', [join(scripts, 'up.sh'), this.folder], {
-      encoding: 'utf8',
-      stdio: ['ignore', 'ignore', 'pipe'],
-    });
-    if (status !== 0) throw new Error(`the API server did not start: ${stderr}`);
-  }
+  private constructor() {}
 
-  static start(): Kube {
-    return new Kube();
+  /** Not by `spawnSync`: the binaries may have to be built first, and a test's process must answer its runner meanwhile. */
+  static async start(): Promise<Kube> {
+    const kube = new Kube();
+    const child = spawn('bash', [join(scripts, 'up.sh'), kube.folder], { stdio: ['ignore', 'ignore', 'pipe'] });
+    let said = '';
+    child.stderr.setEncoding('utf8').on('data', (text: string) => (said += text));
+    // `exit`, not `close`: the servers that it leaves running hold no stream of it, but a failed one might.
+    const [status] = (await once(child, 'exit')) as [number | null];
+    if (status === 0) return kube;
+    kube[Symbol.dispose]();
+    throw new Error(`the API server did not start: ${said}`);
   }
 
   /** `kubectl …`. @returns what it printed, standard error after standard output, and its exit code */
