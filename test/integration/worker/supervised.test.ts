@@ -1,8 +1,8 @@
 import { existsSync, mkdirSync } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
+import { freePort } from '@showtell/coordinator/local/free-port.js';
 import type { ServedStatus } from '@showtell/coordinator/served-status.js';
 import { engineFolder } from '@showtell/worker/engine/tensorflow/engine-folder.js';
 import { startTestNats } from '../../support/nats-server.js';
@@ -11,14 +11,6 @@ import { killStarted, lines, runShowtell, startShowtell, startWorker, writeJob }
 
 const haveEngine = existsSync(engineFolder('cpu').addon);
 const patience = 240_000;
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
 
 /** Coordinator and workers under a supervisor that starts whatever ends: a StatefulSet and a Job of Kubernetes. */
 describe.skipIf(!haveEngine)('a supervised cluster (needs the engine: showtell engine setup)', () => {

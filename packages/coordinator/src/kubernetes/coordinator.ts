@@ -6,6 +6,7 @@ import {
   dataVolume,
   httpGet,
   jobVolume,
+  namedPod,
   podTemplate,
   resourcesOf,
   serviceAccount,
@@ -25,8 +26,6 @@ export function jobFile({ spec }: TrainingJob): string {
 
 /** The coordinator, parameter server included, with the volume of its runs, which outlives the StatefulSet. */
 export function coordinatorObjects(job: TrainingJob): Manifest[] {
-  const name = nameOf(job, 'coordinator');
-  const metadata = metadataOf(job, name, 'coordinator');
   const { spec } = job;
   const { size, storageClass } = spec.storage.runs;
   const [data, file] = [dataVolume(job), jobVolume(job)];
@@ -38,28 +37,11 @@ export function coordinatorObjects(job: TrainingJob): Manifest[] {
       metadata: metadataOf(job, `${job.name}-job`),
       data: { 'job.yaml': jobFile(job) },
     },
-    {
-      apiVersion: 'v1',
-      kind: 'Service',
-      metadata,
-      spec: {
-        clusterIP: 'None',
-        publishNotReadyAddresses: true,
-        selector: selectorOf(job, 'coordinator'),
-        ports: [
-          { name: 'grpc', port: ports.grpc, targetPort: 'grpc' },
-          { name: 'http', port: ports.coordinatorHttp, targetPort: 'http' },
-        ],
-      },
-    },
-    {
-      apiVersion: 'apps/v1',
-      kind: 'StatefulSet',
-      metadata,
-      spec: {
-        serviceName: name,
-        replicas: spec.suspend ? 0 : 1,
-        selector: { matchLabels: selectorOf(job, 'coordinator') },
+    ...namedPod(
+      job,
+      'coordinator',
+      { grpc: ports.grpc, http: ports.coordinatorHttp },
+      {
         persistentVolumeClaimRetentionPolicy: { whenDeleted: 'Retain', whenScaled: 'Retain' },
         template: podTemplate(job, 'coordinator', 300, {
           containers: [
@@ -98,6 +80,6 @@ export function coordinatorObjects(job: TrainingJob): Manifest[] {
           },
         ],
       },
-    },
+    ),
   ];
 }

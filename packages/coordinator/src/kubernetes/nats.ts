@@ -1,6 +1,6 @@
 import type { Manifest } from './manifest.js';
-import { metadataOf, nameOf, ports, selectorOf } from './naming.js';
-import { containerSecurity, httpGet, podTemplate, resourcesOf, serviceAccount } from './pod.js';
+import { ports } from './naming.js';
+import { containerSecurity, httpGet, namedPod, podTemplate, resourcesOf, serviceAccount } from './pod.js';
 import type { TrainingJob } from './training-job.js';
 
 /**
@@ -8,30 +8,14 @@ import type { TrainingJob } from './training-job.js';
  * its disk is the node's.
  */
 export function natsObjects(job: TrainingJob): Manifest[] {
-  const name = nameOf(job, 'nats');
-  const metadata = metadataOf(job, name, 'nats');
   const { spec } = job;
   return [
     serviceAccount(job, 'nats'),
-    {
-      apiVersion: 'v1',
-      kind: 'Service',
-      metadata,
-      spec: {
-        clusterIP: 'None',
-        publishNotReadyAddresses: true,
-        selector: selectorOf(job, 'nats'),
-        ports: [{ name: 'client', port: ports.nats, targetPort: 'client' }],
-      },
-    },
-    {
-      apiVersion: 'apps/v1',
-      kind: 'StatefulSet',
-      metadata,
-      spec: {
-        serviceName: name,
-        replicas: spec.suspend ? 0 : 1,
-        selector: { matchLabels: selectorOf(job, 'nats') },
+    ...namedPod(
+      job,
+      'nats',
+      { client: ports.nats },
+      {
         template: podTemplate(job, 'nats', 30, {
           containers: [
             {
@@ -64,6 +48,6 @@ export function natsObjects(job: TrainingJob): Manifest[] {
           volumes: [{ name: 'store', emptyDir: { sizeLimit: '1Gi' } }],
         }),
       },
-    },
+    ),
   ];
 }

@@ -1,3 +1,4 @@
+import type { Manifest } from './manifest.js';
 import type { TrainingJob } from './training-job.js';
 import { metadataOf, nameOf, ports, selectorOf, type Role } from './naming.js';
 
@@ -72,4 +73,45 @@ export function serviceAccount(job: TrainingJob, role: Role) {
     metadata: metadataOf(job, nameOf(job, role), role),
     automountServiceAccountToken: false,
   };
+}
+
+/**
+ * A role of one pod with a name of its own: the StatefulSet and the headless Service that gives the pod its name, before it
+ * is ready too, since others look for it while it starts.
+ * @param listens the Service's ports by the names of the container's
+ * @param set the StatefulSet's other fields, `template` among them
+ */
+export function namedPod(
+  job: TrainingJob,
+  role: Role,
+  listens: Readonly<Record<string, number>>,
+  set: object,
+): Manifest[] {
+  const name = nameOf(job, role);
+  const metadata = metadataOf(job, name, role);
+  const selector = selectorOf(job, role);
+  const servicePorts = Object.entries(listens).map(([port, number]) => ({
+    name: port,
+    port: number,
+    targetPort: port,
+  }));
+  return [
+    {
+      apiVersion: 'v1',
+      kind: 'Service',
+      metadata,
+      spec: { clusterIP: 'None', publishNotReadyAddresses: true, selector, ports: servicePorts },
+    },
+    {
+      apiVersion: 'apps/v1',
+      kind: 'StatefulSet',
+      metadata,
+      spec: {
+        serviceName: name,
+        replicas: job.spec.suspend ? 0 : 1,
+        selector: { matchLabels: selector },
+        ...set,
+      },
+    },
+  ];
 }

@@ -1,9 +1,10 @@
 import type { ChildProcess } from 'node:child_process';
 import { mkdirSync, readFileSync, rmSync } from 'node:fs';
-import { connect, createServer, type AddressInfo } from 'node:net';
+import { connect } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { ShowtellError } from '@showtell/shared/errors.js';
 import { hasEnded, startChild, stopChild } from './child.js';
+import { freePort } from './free-port.js';
 
 const startMs = 15_000;
 const graceMs = 2_000;
@@ -94,14 +95,6 @@ const led = 'exec 3<&0; ( read _ <&3; kill -TERM $$ 2>/dev/null ) >/dev/null 2>&
 function launch({ binary, storeDirectory, logFile }: NatsOptions, port: number): ChildProcess {
   const args = ['-a', '127.0.0.1', '-p', String(port), '-js', '-sd', storeDirectory];
   return startChild('sh', ['-c', led, binary, ...args], { logFile });
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
 
 /** Whether the server greets, as it does once it is ready. */
