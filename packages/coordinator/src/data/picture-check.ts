@@ -26,7 +26,7 @@ export async function checkPicture(file: string, convert: boolean, decode = true
     const rgb = sharp(bytes, { failOn: 'error' }).flatten({ background: '#fff' }).toColourspace('srgb');
     return { jpeg: await rgb.jpeg({ quality: 95, chromaSubsampling: '4:4:4' }).toBuffer() };
   } catch (error) {
-    return { fault: describe(error) };
+    return { fault: decodingFault(bytes, error) };
   }
 }
 
@@ -39,9 +39,24 @@ export async function decodeFault(jpeg: Uint8Array): Promise<string | null> {
     await image.raw().toBuffer();
     return null;
   } catch (error) {
-    return describe(error);
+    return decodingFault(jpeg, error);
   }
 }
+
+/**
+ * Why decoding failed, from the bytes before libvips is asked: it keeps one log of errors for the whole process, which
+ * pictures decoded at the same time write to and empty.
+ */
+function decodingFault(bytes: Uint8Array, error: unknown): string {
+  const isJpeg = bytes[0] === 0xff && bytes[1] === 0xd8;
+  const hasEnd = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).includes(jpegEnd);
+  if (isJpeg && !hasEnd) return 'premature end of JPEG image';
+  const said = describe(error);
+  return said === 'Unknown error' || said.endsWith(':') ? 'its data are damaged' : said;
+}
+
+/** The marker EOI, which no coded data can hold. */
+const jpegEnd = Buffer.from([0xff, 0xd9]);
 
 function describe(error: unknown): string {
   const text = error instanceof Error ? error.message : String(error);
