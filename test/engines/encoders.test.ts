@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { decoderNames } from '@showtell/shared/model/decoder.js';
 import { type Segments, tensorView } from '@showtell/shared/tensors/layout.js';
-import { TensorflowEngine } from '@showtell/worker/engine/tensorflow/engine.js';
+import type { Engine } from '@showtell/worker/engine/engine.js';
+import { tensorflowEngine } from '@showtell/worker/engine/tensorflow/engine.js';
 import { fusedOps } from '@showtell/worker/engine/tensorflow/fused-ops.js';
 import { canBfloat16, instructionSets } from '@showtell/worker/engine/tensorflow/instruction-sets.js';
 import { difference, eagerFeatures, eagerStep } from '../support/eager-step.js';
@@ -19,13 +20,13 @@ const first = { decoder: 0, embedding: 0, encoder: 0, statistics: 0 };
 describe.skipIf(!haveTensorflow).each(models.map((small) => [small.model.encoder.name, small] as const))(
   '%s in compiled graphs (skipped where the engine is not set up)',
   (_, small) => {
-    let engine: TensorflowEngine;
+    let engine: Engine;
     let parameters: Segments;
     beforeAll(async () => {
       parameters = small.parameters();
       // Above the deviation that slim's V1 draws with, so that something is left of the picture after all layers.
       for (const { name } of small.specs.filter(({ name }) => /Inception.*weights$/.test(name))) scale(name);
-      engine = new TensorflowEngine(tensorflow(), small.options);
+      engine = tensorflowEngine(tensorflow(), small.options);
       await engine.setParameters(parameters, first);
     });
     afterAll(() => engine.close());
@@ -70,7 +71,7 @@ describe.skipIf(!haveTensorflow).each(models.map((small) => [small.model.encoder
     it.skipIf(!canBfloat16(instructionSets()))(
       'in bfloat16 sees nearly the same, with the same bits each time',
       async () => {
-        const low = new TensorflowEngine(tensorflow(), { ...small.options, precision: 'bfloat16' });
+        const low = tensorflowEngine(tensorflow(), { ...small.options, precision: 'bfloat16' });
         await low.setParameters(parameters, first);
         const batch = small.batch('joint');
         const exact = await engine.features(batch.images, B);

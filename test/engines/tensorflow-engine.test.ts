@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { decoderNames } from '@showtell/shared/model/decoder.js';
 import { tensorView } from '@showtell/shared/tensors/layout.js';
 import type { Engine, GradientBuffers } from '@showtell/worker/engine/engine.js';
-import { TensorflowEngine } from '@showtell/worker/engine/tensorflow/engine.js';
+import { tensorflowEngine } from '@showtell/worker/engine/tensorflow/engine.js';
 import { fusedOps } from '@showtell/worker/engine/tensorflow/fused-ops.js';
 import { canBfloat16, instructionSets } from '@showtell/worker/engine/tensorflow/instruction-sets.js';
 import { plainOps } from '@showtell/worker/model/ops.js';
@@ -36,7 +36,7 @@ function hash(buffers: GradientBuffers): string {
 describe.skipIf(!haveTensorflow)('the TensorFlow engine (skipped where it is not set up)', () => {
   let engine: Engine;
   beforeAll(async () => {
-    engine = new TensorflowEngine(tensorflow(), smallOptions);
+    engine = tensorflowEngine(tensorflow(), smallOptions);
     await engine.setParameters(parameters, first);
   });
   afterAll(() => engine.close());
@@ -78,7 +78,7 @@ describe.skipIf(!haveTensorflow)('the TensorFlow engine (skipped where it is not
       await engine.features(smallBatch('joint').images, B);
     }
     expect(new Set(hashes).size).toBe(1);
-    const other = new TensorflowEngine(tensorflow(), smallOptions);
+    const other = tensorflowEngine(tensorflow(), smallOptions);
     await other.setParameters(smallParameters(), first);
     await other.gradientStep(smallBatch('joint'), into);
     expect(hash(into)).toBe(hashes[0]);
@@ -98,7 +98,7 @@ describe.skipIf(!haveTensorflow)('the TensorFlow engine (skipped where it is not
 
   it('prepares the encoder anew when it has changed, and only then', async () => {
     const changed = smallParameters();
-    const own = new TensorflowEngine(tensorflow(), smallOptions);
+    const own = tensorflowEngine(tensorflow(), smallOptions);
     const { images } = smallBatch('joint');
     await own.setParameters(changed, first);
     const before = await own.features(images, B);
@@ -174,7 +174,7 @@ describe.skipIf(!haveTensorflow)('the TensorFlow engine (skipped where it is not
   const hasBfloat16 = canBfloat16(instructionSets());
 
   it.skipIf(hasBfloat16)('refuses bfloat16 on a processor that has none (skipped where it has)', () => {
-    expect(() => new TensorflowEngine(tensorflow(), { ...smallOptions, precision: 'bfloat16' })).toThrow(
+    expect(() => tensorflowEngine(tensorflow(), { ...smallOptions, precision: 'bfloat16' })).toThrow(
       expect.objectContaining({ code: 'engine/no-bfloat16' }) as Error,
     );
   });
@@ -182,7 +182,7 @@ describe.skipIf(!haveTensorflow)('the TensorFlow engine (skipped where it is not
   it.skipIf(!hasBfloat16)(
     'in bfloat16 (skipped where the processor has none) stays near float32, with the same bits each time',
     async () => {
-      const low = new TensorflowEngine(tensorflow(), { ...smallOptions, precision: 'bfloat16' });
+      const low = tensorflowEngine(tensorflow(), { ...smallOptions, precision: 'bfloat16' });
       await low.setParameters(parameters, first);
       const [into, exact] = [smallGradients(), smallGradients()];
       const batch = smallBatch('decoder-only');

@@ -11,7 +11,7 @@ import {
 } from '@showtell/shared/model/parameters.js';
 import { gradientStep } from '@showtell/worker/engine/eager-step.js';
 import { type Tensorflow, loadTensorflow } from '@showtell/worker/engine/tensorflow/addon.js';
-import { distinctRows } from '@showtell/worker/engine/tensorflow/distinct-rows.js';
+import { distinctRows } from '@showtell/worker/engine/distinct-rows.js';
 import { engineFolder } from '@showtell/worker/engine/tensorflow/engine-folder.js';
 import { fusedOps } from '@showtell/worker/engine/tensorflow/fused-ops.js';
 import { captionPositions } from '@showtell/worker/model/caption-positions.js';

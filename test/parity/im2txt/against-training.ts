@@ -5,9 +5,10 @@ import { Phase, Verdict, WireType } from '@showtell/shared/generated/showtell/v1
 import { learningRate } from '@showtell/shared/job/learning-rate.js';
 import { featuresOf } from '@showtell/shared/model/parameters.js';
 import { allocateSegments, type SegmentName, type Segments, tensorView } from '@showtell/shared/tensors/layout.js';
+import type { Engine } from '@showtell/worker/engine/engine.js';
 import { chooseEngine } from '@showtell/worker/engine/choose-engine.js';
 import type { DecoderOnlyBatch, JointBatch } from '@showtell/worker/engine/engine.js';
-import { TensorflowEngine } from '@showtell/worker/engine/tensorflow/engine.js';
+import { tensorflowEngine } from '@showtell/worker/engine/tensorflow/engine.js';
 import { haveTensorflow, tensorflow } from '../../support/tensorflow.js';
 import { formulaParameters, here, jobOf, type Shape } from './checkpoint.js';
 import { parameter, unit } from './formula.js';
@@ -85,9 +86,9 @@ export function agreesWithTraining(kernels: string, bounds: Bounds): void {
       const featureDropout = Float32Array.from(unit('feature dropout', B * F), (x) =>
         x < shape.featureKeep ? 1 / shape.featureKeep : 0,
       );
-      let engine: TensorflowEngine;
+      let engine: Engine;
       beforeAll(() => {
-        engine = new TensorflowEngine(tensorflow(), chooseEngine(firstJob).options);
+        engine = tensorflowEngine(tensorflow(), chooseEngine(firstJob).options);
       });
       afterAll(() => engine.close());
 

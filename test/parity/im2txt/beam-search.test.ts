@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { readVocabulary } from '@showtell/shared/data/vocabulary.js';
-import { TensorflowEngine } from '@showtell/worker/engine/tensorflow/engine.js';
+import type { Engine } from '@showtell/worker/engine/engine.js';
+import { tensorflowEngine } from '@showtell/worker/engine/tensorflow/engine.js';
 import { chooseEngine } from '@showtell/worker/engine/choose-engine.js';
 import { openImageDecoder } from '@showtell/worker/input/decode-image.js';
 import { inputRulesOf } from '@showtell/worker/input/input-rules.js';
@@ -82,9 +83,9 @@ describe.skipIf(!haveTensorflow)(
   "im2txt's InferenceWrapper and CaptionGenerator, on pictures (needs the engine: showtell engine setup)",
   () => {
     const job = jobOf(shape, { evaluation: { beam: 5 } });
-    let engine: TensorflowEngine;
+    let engine: Engine;
     beforeAll(async () => {
-      engine = new TensorflowEngine(tensorflow(), chooseEngine(job).options);
+      engine = tensorflowEngine(tensorflow(), chooseEngine(job).options);
       const { parameters } = formulaParameters(job);
       await engine.setParameters(parameters, { decoder: 0, embedding: 0, encoder: 0, statistics: 0 });
     });

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Captioner } from '@showtell/worker/caption/captioner.js';
 import { loadCheckpoint } from '@showtell/worker/caption/load-checkpoint.js';
 import { setEngineEnvironment } from '@showtell/worker/engine/tensorflow/addon.js';
-import { TensorflowEngine } from '@showtell/worker/engine/tensorflow/engine.js';
+import { tensorflowEngine } from '@showtell/worker/engine/tensorflow/engine.js';
 import { chooseEngine } from '@showtell/worker/engine/choose-engine.js';
 import { openPictureDecoder } from '@showtell/worker/input/decode-picture.js';
 import { centralCrop } from '@showtell/worker/input/distort.js';
@@ -76,7 +76,7 @@ describe.skipIf(python === null)(
     it('has signatures, and its numbers are the engine’s to 1e-5', async () => {
       expect(seen.signatures).toEqual(['decode_step', 'image_features', 'preprocess', 'serving_default']);
       const model = await loadCheckpoint(checkpoint, null);
-      const engine = new TensorflowEngine(tensorflow(), { ...chooseEngine(model.job).options, threads: 1 });
+      const engine = tensorflowEngine(tensorflow(), { ...chooseEngine(model.job).options, threads: 1 });
       await engine.setParameters(model.parameters, { decoder: 0, embedding: 0, encoder: 0, statistics: 0 });
       const decode = openPictureDecoder('cpu');
       const side = model.job.model.encoder.imageSize;

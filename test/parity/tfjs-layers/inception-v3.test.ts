@@ -5,7 +5,7 @@ import { openLayersModel } from '@showtell/coordinator/checkpoints/tfjs/layers-m
 import { featuresOf, parametersOf } from '@showtell/shared/model/parameters.js';
 import { random } from '@showtell/shared/random.js';
 import { allocateSegments, layOut, tensorView } from '@showtell/shared/tensors/layout.js';
-import { TensorflowEngine } from '@showtell/worker/engine/tensorflow/engine.js';
+import { tensorflowEngine } from '@showtell/worker/engine/tensorflow/engine.js';
 import { nsfwModel, writeModel } from '../../support/nsfw-model.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
 import { haveTensorflow, tensorflow } from '../../support/tensorflow.js';
@@ -56,7 +56,7 @@ it.skipIf(!haveTensorflow)(
         .map((name) => [name, 'classifier head']),
     );
     const options = { precision: 'float32', threads: 1, device: 'cpu', featureBatch: 2, decodeBatch: 2 } as const;
-    const engine = new TensorflowEngine(tensorflow(), { model, ...options });
+    const engine = tensorflowEngine(tensorflow(), { model, ...options });
     await engine.setParameters(parameters, { decoder: 0, embedding: 0, encoder: 0, statistics: 0 });
     const ours = await engine.features(images, 2);
     await engine.close();

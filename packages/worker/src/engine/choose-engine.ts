@@ -1,7 +1,7 @@
 import type { Job } from '@showtell/shared/job/job.js';
 import type { Engine, EngineOptions } from './engine.js';
 import { loadTensorflow, setEngineEnvironment, type TensorflowOptions } from './tensorflow/addon.js';
-import { TensorflowEngine } from './tensorflow/engine.js';
+import { tensorflowEngine } from './tensorflow/engine.js';
 
 export interface EngineChoice {
   readonly name: string;
@@ -42,7 +42,7 @@ export function prepareEngine(options: EngineOptions): void {
  */
 export function openEngine(name: string, options: EngineOptions): Engine {
   if (name !== 'tensorflow') throw new RangeError(`there is no engine named ${name}`);
-  return new TensorflowEngine(loadTensorflow(tensorflowOptions(options)), options);
+  return tensorflowEngine(loadTensorflow(tensorflowOptions(options)), options);
 }
 
 function tensorflowOptions({ threads, device }: EngineOptions): TensorflowOptions {

@@ -1,13 +1,11 @@
 import { mkdtempSync, rmSync, closeSync, mkdirSync, openSync, writevSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Values } from '../executor.js';
 import type { Tensorflow } from './addon.js';
 import { DataType, type Graph, type GraphNode, typeOf } from './graph.js';
 import { encodeSavedModel } from './saved-model.js';
 import { type Gathered, gatheredKey, writeInPlace } from './written-fetches.js';
-
-/** What goes into a graph and comes out of it. */
-export type Values = Float32Array | Int32Array;
 
 export interface CompileOptions {
   /**

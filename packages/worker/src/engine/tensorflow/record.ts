@@ -1,5 +1,6 @@
 import type * as tfjs from '@tensorflow/tfjs';
 import type { TFEOpAttr, TFJSBinding } from '@tensorflow/tfjs-node-gpu/dist/tfjs_binding.js';
+import type { Feed } from '../executor.js';
 import type { Tensorflow } from './addon.js';
 import {
   constant,
@@ -40,11 +41,6 @@ interface StoredTensor {
 /** tfjs-node's int64 scalar: two int32 words. */
 interface Int64Scalar {
   readonly valueArray: Int32Array;
-}
-
-export interface Feed {
-  readonly shape: readonly number[];
-  readonly dtype: 'float32' | 'int32';
 }
 
 type FeedTensors<F extends Record<string, Feed>> = { readonly [name in keyof F]: tfjs.Tensor };
