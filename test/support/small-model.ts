@@ -103,7 +103,7 @@ export class SmallModel {
 
 /** Inception V3 at an eighth of its channels. */
 export const small = new SmallModel({ name: 'inception_v3', depthMultiplier: 0.125, imageSize: 139 });
-export const { model: smallModel, options: smallOptions, specs: smallSpecs, layout: smallLayout, F } = small;
+export const { model: smallModel, options: smallOptions, specs: smallSpecs, layout: smallLayout } = small;
 export const smallParameters = (seed?: number): Segments => small.parameters(seed);
 export const smallBatch: SmallModel['batch'] = small.batch.bind(small);
 export const smallGradients = (): Required<GradientBuffers> => small.gradients();

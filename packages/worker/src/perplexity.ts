@@ -4,7 +4,7 @@ import { loadCheckpoint } from './caption/load-checkpoint.js';
 import { endProcess } from './end-process.js';
 import { chooseEngine, prepareEngine } from './engine/choose-engine.js';
 import { EngineThread } from './engine/engine-thread.js';
-import { openImageDecoder } from './input/decode-image.js';
+import { openDecoderFor } from './input/image-decoder.js';
 import { inputRulesOf } from './input/input-rules.js';
 import { drawImage } from './input/prepare-unit.js';
 import { readPairs } from './perplexity/read-pairs.js';
@@ -39,13 +39,13 @@ async function main(argv: readonly string[]): Promise<number> {
     throw new ShowtellError('perplexity/no-records', { detail: `There is no record in ${files.join(', ')}.` });
 
   const choice = chooseEngine(job);
-  prepareEngine(choice.options);
+  prepareEngine(choice);
   const engine = await EngineThread.open(choice.name, choice.options);
   // The addon does not outlive a process.exit under it: its thread ends first, whatever happens.
   await using _engine = { [Symbol.asyncDispose]: () => engine.close() };
   await engine.setParameters(parameters, { decoder: 0, embedding: 0, encoder: 0, statistics: 0 });
   const rules = inputRulesOf(job, vocabulary.unkId);
-  const tools = { rules, decoder: openImageDecoder(job.engine.device) };
+  const tools = { rules, decoder: await openDecoderFor(job.engine) };
   const sums = await sumLosses(readPairs(files, words), {
     engine,
     draw: (jpeg, where) => drawImage(jpeg, where, null, 0, tools),

@@ -37,7 +37,7 @@ export async function runWorker(options: WorkerOptions): Promise<number> {
   });
   const { job, vocabulary } = facts;
   const choice = chooseEngine(job);
-  prepareEngine(choice.options);
+  prepareEngine(choice);
   log.info('starting', { version, engine: choice.name, reason: choice.reason, pid: process.pid });
 
   let worker: Worker | null = null;
@@ -64,15 +64,12 @@ export async function runWorker(options: WorkerOptions): Promise<number> {
   // The addon does not outlive a process.exit under it: its thread ends first, whatever happens.
   await using _engine = { [Symbol.asyncDispose]: () => engine.close() };
   const rules = inputRulesOf(job, vocabulary.unkId);
-  await using input = await Prefetcher.open(
-    { directory: facts.directory, device: job.engine.device, rules },
-    (error) => {
-      metrics.series.corruptRecords.inc({ kind: 'bytes' });
-      log.warn('while reading', { error });
-    },
-  );
+  await using input = await Prefetcher.open({ directory: facts.directory, engine: job.engine, rules }, (error) => {
+    metrics.series.corruptRecords.inc({ kind: 'bytes' });
+    log.warn('while reading', { error });
+  });
   const description = describe(engine.fingerprint);
-  metrics.series.info.set({ worker: options.id, engine: choice.name, device: job.engine.device, version }, 1);
+  metrics.series.info.set({ worker: options.id, engine: choice.name, device: engine.fingerprint.device, version }, 1);
   log.info('ready', { engine: description });
 
   const layout = layOut(parametersOf(job.model));

@@ -1,6 +1,5 @@
-import { existsSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
-import type * as tf from '@tensorflow/tfjs-core';
+import * as tf from '@tensorflow/tfjs-core';
 import { type ConvLayer, walkNetwork } from '@showtell/shared/model/network.js';
 import {
   type EncoderName,
@@ -10,21 +9,16 @@ import {
   parametersOf,
 } from '@showtell/shared/model/parameters.js';
 import { gradientStep } from '@showtell/worker/engine/eager-step.js';
-import { type Tensorflow, loadTensorflow } from '@showtell/worker/engine/tensorflow/addon.js';
 import { distinctRows } from '@showtell/worker/engine/distinct-rows.js';
-import { engineFolder } from '@showtell/worker/engine/tensorflow/engine-folder.js';
-import { fusedOps } from '@showtell/worker/engine/tensorflow/fused-ops.js';
 import { captionPositions } from '@showtell/worker/model/caption-positions.js';
 import { nextWords, startState } from '@showtell/worker/model/decoder.js';
 import { encodeFolded, encodeTraining } from '@showtell/worker/model/encoder.js';
 import { foldBatchNorm } from '@showtell/worker/model/fold-batch-norm.js';
-import { type Ops, plainOps } from '@showtell/worker/model/ops.js';
+import type { Ops } from '@showtell/worker/model/ops.js';
 import { captionLosses } from '@showtell/worker/model/show-and-tell.js';
 import { mask, parameter, probe, unit } from './formula.js';
 import { type Probe, floats, slimValues } from './values.js';
 import { watchConvolutions } from './watched-ops.js';
-
-const haveEngine = existsSync(engineFolder('cpu').addon);
 
 /** Largest differences that are no fault, all relative. */
 export interface Bounds {
@@ -64,8 +58,18 @@ function apart(name: string, values: ArrayLike<number>, [norm, along]: Probe, le
   return Math.max(Math.abs(ownNorm - norm), Math.abs(ownAlong - along) / leeway) / norm;
 }
 
+/** What computes: a backend of tfjs and the operations on it. */
+export interface Computing {
+  /** For the title, such as "fused operations". */
+  readonly what: string;
+  readonly available: boolean;
+  readonly needs: string;
+  /** Makes the backend tfjs's own. */
+  readonly open: () => Promise<Ops> | Ops;
+}
+
 /** An encoder and im2txt's decoder by the given operations against TensorFlow's values. */
-export function agreesWithSlim(name: EncoderName, kind: 'fused' | 'plain', bounds: Bounds): void {
+export function agreesWithSlim(name: EncoderName, { what, available, needs, open }: Computing, bounds: Bounds): void {
   const values = slimValues(name);
   const { B, T, size, multiplier, E, U, V, lengths, keep, featureKeep, decay } = values.shape;
   const encoder = { name, depthMultiplier: multiplier, imageSize: size, batchNormEpsilon: 0.001 };
@@ -86,9 +90,8 @@ export function agreesWithSlim(name: EncoderName, kind: 'fused' | 'plain', bound
     });
   };
 
-  const what = `${name} and im2txt's decoder by ${kind} operations, against TF-Slim`;
-  describe.skipIf(!haveEngine)(`${what} (needs the engine: showtell engine setup)`, () => {
-    let engine: Tensorflow;
+  const title = `${name} and im2txt's decoder by ${what}, against TF-Slim (${needs})`;
+  describe.skipIf(!available)(title, () => {
     let ops: Ops;
     let parameters: Record<string, tf.Tensor>;
     let features: Float32Array;
@@ -99,7 +102,7 @@ export function agreesWithSlim(name: EncoderName, kind: 'fused' | 'plain', bound
     const pixels = Float32Array.from(unit('images', B * size * size * 3), (x) => 2 * x - 1);
 
     const tensor = <R extends tf.Rank>(values: Float32Array | Int32Array, ...dims: number[]): tf.Tensor<R> =>
-      engine.tf.tensor<R>(values, dims as tf.ShapeMap[R], values instanceof Int32Array ? 'int32' : 'float32');
+      tf.tensor<R>(values, dims as tf.ShapeMap[R], values instanceof Int32Array ? 'int32' : 'float32');
     const images = () => tensor<tf.Rank.R4>(pixels, B, size, size, 3);
     const captions = () => ({
       inputs: tensor<tf.Rank.R2>(inputs, B, T),
@@ -116,29 +119,27 @@ export function agreesWithSlim(name: EncoderName, kind: 'fused' | 'plain', bound
       expect(apart('features', actual, expected.all)).toBeLessThan(bound);
     };
 
-    beforeAll(() => {
-      engine = loadTensorflow({ threads: 1 });
-      ops = kind === 'fused' ? fusedOps(engine.backend) : plainOps;
-      parameters = Object.fromEntries(
-        specs.map(({ name, shape }) => [name, engine.tf.tensor(parameter(name, shape), [...shape])]),
-      );
-      engine.tf.tidy(() => {
-        const folded = foldBatchNorm(encoder, (name) => parameters[name]!.dataSync<'float32'>());
+    beforeAll(async () => {
+      ops = await open();
+      const first = specs.map(({ name, shape }) => ({ name, shape, values: parameter(name, shape) }));
+      parameters = Object.fromEntries(first.map(({ name, shape, values }) => [name, tf.tensor(values, [...shape])]));
+      await scoped(async () => {
+        const folded = foldBatchNorm(encoder, (name) => first.find((one) => one.name === name)!.values);
         const tensors = Object.fromEntries(folded.map(({ name, shape, values }) => [name, tensor(values, ...shape)]));
         const watched = watchConvolutions(ops);
-        features = encodeFolded(watched.ops, encoder, tensors, images()).dataSync<'float32'>();
-        frozenSpreads = watched.spreads;
+        features = await encodeFolded(watched.ops, encoder, tensors, images()).data<'float32'>();
+        frozenSpreads = await watched.spreads();
       });
     });
 
-    it('agree in inference mode, with batch norm folded, convolution by convolution', () => {
+    it('agree in inference mode, with batch norm folded, convolution by convolution', async () => {
       expect(strangers(frozenSpreads, values.evaluation.layers)).toEqual([]);
       expectFeatures(features, values.evaluation.features, bounds.features);
     });
 
-    it('agree on the loss and the word probabilities in inference mode', () => {
-      engine.tf.tidy(() => {
-        const sums = captionLosses(ops, parameters, frozen(), captions()).dataSync<'float32'>();
+    it('agree on the loss and the word probabilities in inference mode', async () => {
+      await scoped(async () => {
+        const sums = await captionLosses(ops, parameters, frozen(), captions()).data<'float32'>();
         const sum = sums.reduce((a, b) => a + b, 0);
         expect(relative(sum, values.evaluation.sum)).toBeLessThan(bounds.loss);
 
@@ -147,46 +148,45 @@ export function agreesWithSlim(name: EncoderName, kind: 'fused' | 'plain', bound
         for (let t = 0; t < 4; t++) {
           const words = inputs.filter((_, i) => i % T === t);
           const next = nextWords(ops, parameters, tensor<tf.Rank.R1>(words, B), state);
-          probabilities.push(...next.probabilities.dataSync().slice(0, V));
+          probabilities.push(...(await next.probabilities.data()).slice(0, V));
           state = next;
         }
         expect(difference(probabilities, floats(values.evaluation.probabilities))).toBeLessThan(bounds.features);
       });
     });
 
-    it('agree on a decoder-only step', () => {
-      engine.tf.tidy(() => {
+    it('agree on a decoder-only step', async () => {
+      await scoped(async () => {
         const batch = { phase: 'decoder-only', features: frozen(), captions: captions(), dropout: dropout() } as const;
         const step = gradientStep(ops, encoder, parameters, namesOf('decoder', 'embedding'), batch);
-        expect(relative(step.loss.dataSync()[0]!, values.decoderOnly.loss)).toBeLessThan(bounds.loss);
+        expect(relative((await step.loss.data())[0]!, values.decoderOnly.loss)).toBeLessThan(bounds.loss);
         const { trained, gradients } = values.decoderOnly;
         expect(Object.keys(step.gradients)).toEqual(trained);
-        trained.forEach((name, i) => {
-          expect(apart(name, step.gradients[name]!.dataSync(), gradients[i]!), name).toBeLessThan(bounds.decoder);
-        });
+        for (const [i, name] of trained.entries())
+          expect(apart(name, await step.gradients[name]!.data(), gradients[i]!), name).toBeLessThan(bounds.decoder);
       });
     });
 
-    it('agree in training mode, convolution by convolution, and on the moving averages after it', () => {
-      engine.tf.tidy(() => {
+    it('agree in training mode, convolution by convolution, and on the moving averages after it', async () => {
+      await scoped(async () => {
         const watched = watchConvolutions(ops);
         const { features, statistics } = encodeTraining(watched.ops, encoder, parameters, images());
-        expect(strangers(watched.spreads, values.joint.layers)).toEqual([]);
-        expectFeatures(features.dataSync<'float32'>(), values.joint.features, bounds.trainingFeatures);
+        expect(strangers(await watched.spreads(), values.joint.layers)).toEqual([]);
+        expectFeatures(await features.data<'float32'>(), values.joint.features, bounds.trainingFeatures);
         const moving = namesOf('statistics');
         expect(Object.keys(statistics)).toEqual(moving);
-        moving.forEach((name, i) => {
-          const before = parameters[name]!.dataSync<'float32'>();
-          const batch = statistics[name]!.dataSync<'float32'>();
+        for (const [i, name] of moving.entries()) {
+          const before = await parameters[name]!.data<'float32'>();
+          const batch = await statistics[name]!.data<'float32'>();
           const after = before.map((value, c) => decay * value + (1 - decay) * batch[c]!);
           expect(apart(name, after, values.joint.moving[i]!), name).toBeLessThan(1e-4);
-        });
-        engine.tf.dispose(Object.values(statistics));
+        }
+        tf.dispose(Object.values(statistics));
       });
     });
 
-    it('agree on a joint step: loss and every gradient', () => {
-      engine.tf.tidy(() => {
+    it('agree on a joint step: loss and every gradient', async () => {
+      await scoped(async () => {
         const batch = {
           phase: 'joint',
           images: images(),
@@ -197,27 +197,28 @@ export function agreesWithSlim(name: EncoderName, kind: 'fused' | 'plain', bound
         const trained = [...namesOf('encoder'), ...namesOf('decoder', 'embedding')];
         expect(trained.length).toBe(values.joint.gradients.length);
         const step = gradientStep(ops, encoder, parameters, trained, batch);
-        expect(relative(step.loss.dataSync()[0]!, values.joint.loss)).toBeLessThan(bounds.loss);
+        expect(relative((await step.loss.data())[0]!, values.joint.loss)).toBeLessThan(bounds.loss);
         const encoders = new Set(namesOf('encoder'));
+        const gradients = await Promise.all(trained.map((name) => step.gradients[name]!.data<'float32'>()));
         const far = trained.flatMap((name, i) => {
           const isEncoder = encoders.has(name);
           if (isVoid(name)) {
             // Zero but for rounding, here as there: it is held against its layer's weights' gradient.
             const weights = name.replace(/biases$/, 'weights');
             const whole = values.joint.gradients[trained.indexOf(weights)]![0];
-            const own = probe(name, step.gradients[name]!.dataSync())[0];
+            const own = probe(name, gradients[i]!)[0];
             return Math.max(own, values.joint.gradients[i]![0]) < 1e-6 * whole ? [] : [`${name}: ${own}`];
           }
-          const by = apart(name, step.gradients[name]!.dataSync(), values.joint.gradients[i]!, isEncoder ? 3 : 1);
+          const by = apart(name, gradients[i]!, values.joint.gradients[i]!, isEncoder ? 3 : 1);
           return by < (isEncoder ? bounds.encoder : 10 * bounds.decoder) ? [] : [`${name}: ${by}`];
         });
         expect(far).toEqual([]);
-        engine.tf.dispose(Object.values(step.statistics));
+        tf.dispose(Object.values(step.statistics));
       });
     });
 
-    it('give the same loss and gradients from the distinct rows and the positions that count', () => {
-      engine.tf.tidy(() => {
+    it('give the same loss and gradients from the distinct rows and the positions that count', async () => {
+      await scoped(async () => {
         const trained = namesOf('decoder', 'embedding');
         const whole = gradientStep(ops, encoder, parameters, trained, {
           phase: 'decoder-only',
@@ -226,7 +227,7 @@ export function agreesWithSlim(name: EncoderName, kind: 'fused' | 'plain', bound
           dropout: dropout(),
         });
         const { words, rows } = distinctRows(inputs);
-        const table = engine.tf.gather(parameters['seq_embedding/map']!, tensor<tf.Rank.R1>(words, words.length));
+        const table = tf.gather(parameters['seq_embedding/map']!, tensor<tf.Rank.R1>(words, words.length));
         const positions = captionPositions(mask01, B, T, 8);
         expect(positions.length).toBeLessThan(B * T);
         const sparse = gradientStep(ops, encoder, { ...parameters, 'seq_embedding/map': table }, trained, {
@@ -239,18 +240,29 @@ export function agreesWithSlim(name: EncoderName, kind: 'fused' | 'plain', bound
           },
           dropout: dropout(),
         });
-        expect(relative(sparse.loss.dataSync()[0]!, whole.loss.dataSync()[0]!)).toBeLessThan(1e-6);
+        expect(relative((await sparse.loss.data())[0]!, (await whole.loss.data())[0]!)).toBeLessThan(1e-6);
         for (const name of trained.filter((name) => name !== 'seq_embedding/map'))
-          expect(difference(sparse.gradients[name]!.dataSync(), whole.gradients[name]!.dataSync()), name).toBeLessThan(
-            1e-5,
-          );
+          expect(
+            difference(await sparse.gradients[name]!.data(), await whole.gradients[name]!.data()),
+            name,
+          ).toBeLessThan(1e-5);
         const dense = new Float32Array(V * E);
-        const sums = sparse.gradients['seq_embedding/map']!.dataSync();
+        const sums = await sparse.gradients['seq_embedding/map']!.data();
         for (let row = 0; row < words.length; row++) dense.set(sums.slice(row * E, (row + 1) * E), words[row]! * E);
-        expect(difference(dense, whole.gradients['seq_embedding/map']!.dataSync())).toBeLessThan(1e-5);
+        expect(difference(dense, await whole.gradients['seq_embedding/map']!.data())).toBeLessThan(1e-5);
       });
     });
   });
+}
+
+/** Disposes of the tensors that were made, when all was read. */
+async function scoped(body: () => Promise<void>): Promise<void> {
+  tf.engine().startScope();
+  try {
+    await body();
+  } finally {
+    tf.engine().endScope();
+  }
 }
 
 /**

@@ -1,4 +1,5 @@
 import { agreesWithSlim } from './against-slim.js';
+import { fused } from './computing.js';
 
 // The kernels generate.py ran on too.
 process.env['TF_ENABLE_ONEDNN_OPTS'] = '0';
@@ -7,7 +8,7 @@ process.env['TF_ENABLE_ONEDNN_OPTS'] = '0';
 // behind pools and ReLUs agree to a share of their norm, however exact the rest is.
 const bounds = { features: 1e-4, trainingFeatures: 1e-4, loss: 1e-5, decoder: 1e-4, encoder: 0.02 };
 
-agreesWithSlim('inception_v1', 'fused', bounds);
-agreesWithSlim('inception_v2', 'fused', bounds);
-agreesWithSlim('inception_v3', 'fused', bounds);
-agreesWithSlim('inception_resnet_v2', 'fused', bounds);
+agreesWithSlim('inception_v1', fused, bounds);
+agreesWithSlim('inception_v2', fused, bounds);
+agreesWithSlim('inception_v3', fused, bounds);
+agreesWithSlim('inception_resnet_v2', fused, bounds);

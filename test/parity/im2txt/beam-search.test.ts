@@ -96,7 +96,10 @@ describe.skipIf(!haveTensorflow)(
       async (picture) => {
         const vocabulary = await readVocabulary(here('word_counts.txt'));
         const tools = { rules: inputRulesOf(job, vocabulary.unkId), decoder: openImageDecoder('cpu') };
-        const features = await engine.features(drawImage(readFileSync(here(picture)), picture, null, 0, tools), 1);
+        const features = await engine.features(
+          await drawImage(readFileSync(here(picture)), picture, null, 0, tools),
+          1,
+        );
         for (const search of model.filter((one) => one.picture === picture)) {
           const { width, maxLength, lengthNormalization, captions } = search;
           const how = { vocabulary, width, maxLength, lengthNormalization };

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { type ImageDecoder, openImageDecoder } from '@showtell/worker/input/decode-image.js';
+import { openImageDecoder, type TensorflowDecoder } from '@showtell/worker/input/decode-image.js';
 import { centralCrop, centre, distortColors } from '@showtell/worker/input/distort.js';
 import { resizeCrop } from '@showtell/worker/input/resize.js';
 import { haveTensorflow } from '../../support/tensorflow.js';
@@ -36,7 +36,7 @@ function floats(base64: string): Float32Array {
 describe.skipIf(!haveTensorflow)(
   "pictures by im2txt's process_image, 346 to 299 (needs the engine: showtell engine setup)",
   () => {
-    let decoder: ImageDecoder;
+    let decoder: TensorflowDecoder;
     beforeAll(() => {
       decoder = openImageDecoder('cpu');
     });

@@ -30,7 +30,11 @@ describe.skipIf(!haveEngine)('units made ready in a thread (needs the engine: sh
 
   const openInput = (augment: boolean, warnings: Error[] = [], where = directory): Promise<Prefetcher> =>
     Prefetcher.open(
-      { directory: where, device: 'cpu', rules: inputRulesOf(job(augment), dataset.vocabulary.unkId) },
+      {
+        directory: where,
+        engine: { name: 'tensorflow', device: 'cpu' },
+        rules: inputRulesOf(job(augment), dataset.vocabulary.unkId),
+      },
       (warning) => warnings.push(warning),
     );
 

@@ -108,7 +108,7 @@ async function checkNats(file: string | undefined): Promise<Check> {
     return { name: 'nats-server', state: 'ok', found: `${(await natsVersion(file)) ?? ''}, ${file}` };
   const old = await findOnPath('nats-server');
   const found =
-    old === undefined ? 'absent' : `${old} is ${(await natsVersion(old)) ?? 'of no version'}, older than 2.10`;
+    old === undefined ? 'absent' : `${old} is ${(await natsVersion(old)) ?? 'of no version'}, older than 2.9`;
   return { name: 'nats-server', state: 'fail', found, remedy: 'npx showtell engine setup' };
 }
 

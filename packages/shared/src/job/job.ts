@@ -261,17 +261,26 @@ const checkpoints = z.strictObject({
     .register(operational, { operational: true }),
 });
 
+/** What computes: compiled TensorFlow graphs, any GPU by WebGPU, or WebAssembly from npm alone. */
+export const engineNames = ['tensorflow', 'webgpu', 'wasm'] as const;
+export type EngineName = (typeof engineNames)[number];
+
 const engine = z.strictObject({
-  name: z.enum(['tensorflow']).default('tensorflow').describe('What computes.'),
+  name: z
+    .enum(engineNames)
+    .default('tensorflow')
+    .describe('What computes: compiled TensorFlow graphs, any GPU by WebGPU, or WebAssembly from npm alone.'),
   precision: z
     .enum(['float32', 'bfloat16'])
     .default('float32')
-    .describe('Type of convolutions and products; parameters and sums stay float32.'),
+    .describe('Type of convolutions and products; parameters and sums stay float32. bfloat16 by tensorflow only.'),
   threads: count()
     .max(256)
     .default(2)
-    .describe('Threads TensorFlow uses within an operation, in each worker. Another number gives other bits.'),
-  device: z.enum(['cpu', 'cuda']).default('cpu').describe('Where it computes.'),
+    .describe(
+      'Threads TensorFlow uses within an operation, in each worker. Another number gives other bits. webgpu and wasm have one.',
+    ),
+  device: z.enum(['cpu', 'cuda']).default('cpu').describe('Where TensorFlow computes.'),
 });
 
 const wire = z.strictObject({
@@ -380,6 +389,12 @@ export const jobSchema = z
         ['augmentation', 'resize'],
         `${job.augmentation.resize} is smaller than model.encoder.imageSize ${job.model.encoder.imageSize}`,
       );
+    if (job.engine.name !== 'tensorflow') {
+      if (job.engine.precision !== 'float32')
+        refuse(['engine', 'precision'], `${job.engine.precision} is computed by the tensorflow engine only`);
+      if (job.engine.device !== 'cpu')
+        refuse(['engine', 'device'], `${job.engine.device} is TensorFlow's: the ${job.engine.name} engine has none`);
+    }
     if (job.phases.decoderOnly.steps + job.phases.joint.steps < 1) refuse(['phases'], 'both phases have 0 steps');
     if (job.model.encoder.weights === 'random' && !job.model.encoder.allowRandomWeights)
       refuse(

@@ -19,6 +19,14 @@ const packages = {
     apk: 'py3-pip',
     brew: 'python',
   },
+  nats: {
+    apt: 'nats-server',
+    dnf: 'golang',
+    pacman: 'nats-server',
+    zypper: 'nats-server',
+    apk: 'nats-server',
+    brew: 'nats-server',
+  },
   java: {
     apt: 'default-jre-headless',
     dnf: 'java-21-openjdk-headless',

@@ -36,7 +36,7 @@ export class Captioner implements AsyncDisposable {
     const featureBatch = asked.batch ?? options.featureBatch;
     const decodeBatch = featureBatch * model.job.evaluation.beam;
     const own = { ...options, featureBatch, decodeBatch, threads: asked.threads ?? options.threads };
-    prepareEngine(own);
+    prepareEngine({ name, options: own });
     const engine = await EngineThread.open(name, own);
     await engine.setParameters(model.parameters, { decoder: 0, embedding: 0, encoder: 0, statistics: 0 });
     return new Captioner(model, featureBatch, engine);

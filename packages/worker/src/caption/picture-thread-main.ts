@@ -1,15 +1,17 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { ShowtellError, type ErrorCode } from '@showtell/shared/errors.js';
-import { openPictureDecoder, type PictureRules } from '../input/decode-picture.js';
+import type { Job } from '@showtell/shared/job/job.js';
+import { type DecodedPicture, openPictureDecoder, type PictureRules } from '../input/decode-picture.js';
 import { centralCrop } from '../input/distort.js';
 import { resizeCrop } from '../input/resize.js';
+import type { Picture } from '../input/picture.js';
 import { openJpegEncoder } from './encode-jpeg.js';
 import type { ReadPicture } from './picture-threads.js';
 import { shrink } from './thumbnail.js';
 
 /** What a thread is started with. */
 export interface PictureThreadData {
-  readonly device: 'cpu' | 'cuda';
+  readonly engine: Pick<Job['engine'], 'name' | 'device'>;
   readonly rules: Omit<PictureRules, 'upright'>;
   /** Side that pictures are resized to before the crop, and of the crop. */
   readonly resized: number;
@@ -35,36 +37,50 @@ const port = parentPort;
 if (port === null) throw new TypeError('picture-thread-main.js runs as a worker thread only');
 
 try {
-  const { device, rules, resized, imageSize, thumbnail } = workerData as PictureThreadData;
-  const decode = openPictureDecoder(device);
-  const encode = thumbnail === null ? null : openJpegEncoder(device, thumbnailQuality);
+  const { engine, rules, resized, imageSize, thumbnail } = workerData as PictureThreadData;
+  const { decode, encode } = await openCodecs(engine);
   const crop = centralCrop(resized, imageSize);
 
-  const read = (bytes: Uint8Array, where: string, upright: boolean): ReadPicture => {
-    const picture = decode(bytes, where, { ...rules, upright });
+  const read = async (bytes: Uint8Array, where: string, upright: boolean): Promise<ReadPicture> => {
+    const picture = await decode(bytes, where, { ...rules, upright });
     const image = new Float32Array(imageSize * imageSize * 3);
     resizeCrop(picture, resized, crop, image, 0, 'centred');
-    const small = encode === null || thumbnail === null ? null : encode(shrink(picture, thumbnail));
+    const small = thumbnail === null ? null : await encode(shrink(picture, thumbnail));
     const { width, height, format, orientation } = picture;
     return { image, thumbnail: small, width, height, format, orientation };
   };
 
-  port.on('message', (request: PictureRequest) => {
-    if (request.type === 'close') {
-      port.close();
-      return;
-    }
+  const answer = async ({ bytes, where, upright }: Extract<PictureRequest, { type: 'read' }>): Promise<void> => {
     try {
-      const picture = read(request.bytes, request.where, request.upright);
+      const picture = await read(bytes, where, upright);
       port.postMessage({ type: 'read', picture } satisfies PictureReply, [picture.image.buffer as ArrayBuffer]);
     } catch (error) {
       port.postMessage(replyTo(error));
     }
+  };
+  // One at a time: the next is sent when this one is answered.
+  port.on('message', (request: PictureRequest) => {
+    if (request.type === 'close') port.close();
+    else void answer(request);
   });
   port.postMessage({ type: 'opened' } satisfies PictureReply);
 } catch (error) {
   port.postMessage(replyTo(error));
   port.close();
+}
+
+interface Codecs {
+  readonly decode: (bytes: Uint8Array, where: string, rules: PictureRules) => DecodedPicture | Promise<DecodedPicture>;
+  /** A small picture as a JPEG. */
+  readonly encode: (picture: Picture) => Uint8Array | Promise<Uint8Array>;
+}
+
+/** TensorFlow's where it is the engine, else sharp's. */
+async function openCodecs({ name, device }: PictureThreadData['engine']): Promise<Codecs> {
+  if (name === 'tensorflow')
+    return { decode: openPictureDecoder(device), encode: openJpegEncoder(device, thumbnailQuality) };
+  const { decodePicture, encodeJpeg } = await import('../input/sharp-decoder.js');
+  return { decode: decodePicture, encode: (picture) => encodeJpeg(picture, thumbnailQuality) };
 }
 
 function replyTo(error: unknown): PictureReply {

@@ -51,7 +51,7 @@ export class PictureThreads implements AsyncDisposable {
    */
   static async open(job: Job, rules: PictureThreadData['rules'], thumbnail: number | null): Promise<PictureThreads> {
     const { resized, imageSize } = inputRulesOf(job, 0);
-    const workerData: PictureThreadData = { device: job.engine.device, rules, resized, imageSize, thumbnail };
+    const workerData: PictureThreadData = { engine: job.engine, rules, resized, imageSize, thumbnail };
     const threads = new PictureThreads();
     const count = Math.max(1, Math.min(mostThreads, availableParallelism() - 1));
     await Promise.all(Array.from({ length: count }, () => threads.#start(workerData)));

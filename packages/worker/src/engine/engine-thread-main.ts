@@ -14,7 +14,7 @@ const reply = (message: EngineReply, transfer: ArrayBuffer[] = []): void => {
 
 try {
   const { engine: name, options } = workerData as EngineThreadData;
-  const engine = openEngine(name, options);
+  const engine = await openEngine(name, options);
   port.on('message', (call: EngineCall) => {
     void answer(engine, call);
   });

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
+import type { EngineName } from '@showtell/shared/job/job.js';
 import { ShowtellError, type ErrorCode, type ErrorFacts } from '@showtell/shared/errors.js';
 import { prepareEngine } from './choose-engine.js';
 import type {
@@ -26,7 +27,7 @@ export type EngineCall = {
 
 /** What the thread is started with. */
 export interface EngineThreadData {
-  readonly engine: string;
+  readonly engine: EngineName;
   readonly options: EngineOptions;
 }
 
@@ -81,9 +82,9 @@ export class EngineThread implements Engine {
    * Starts the thread and opens the engine in it. One thread count a process: TensorFlow reads it once.
    * @throws ShowtellError what opening the engine throws: not set up, no GPU, …
    */
-  static async open(engine: string, options: EngineOptions): Promise<EngineThread> {
+  static async open(engine: EngineName, options: EngineOptions): Promise<EngineThread> {
     // A thread's environment is a copy, but native libraries read the process's own.
-    prepareEngine(options);
+    prepareEngine({ name: engine, options });
     const workerData: EngineThreadData = { engine, options };
     const worker = new Worker(new URL('./engine-thread-main.js', import.meta.url), { workerData, name: 'engine' });
     const [reply] = (await once(worker, 'message')) as [EngineReply];

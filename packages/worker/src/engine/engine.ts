@@ -8,7 +8,7 @@ import type { SegmentName, Segments } from '@showtell/shared/tensors/layout.js';
  * bits whatever was computed before it.
  */
 export interface Engine {
-  /** "tensorflow", …: the job file's `engine.name`. */
+  /** "tensorflow", "webgpu" or "wasm": the job file's `engine.name`. */
   readonly name: string;
   /** All that can change the bits of a result besides its inputs. */
   readonly fingerprint: EngineFingerprint;
@@ -51,8 +51,8 @@ export interface EngineFingerprint {
   readonly engine: string;
   /** Of the library that computes, such as TensorFlow's "2.21.0". */
   readonly version: string;
-  readonly device: 'cpu' | 'cuda';
-  /** Instruction sets that kernels are chosen by, or the GPU's compute capability. */
+  readonly device: 'cpu' | 'cuda' | 'gpu';
+  /** Instruction sets that kernels are chosen by; of a GPU, what names it. None where they make no difference. */
   readonly instructions: readonly string[];
   readonly threads: number;
   readonly precision: Precision;

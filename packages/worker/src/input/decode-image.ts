@@ -11,14 +11,11 @@ import {
   type GraphNode,
   type TensorType,
 } from '../engine/tensorflow/graph.js';
+import type { ImageDecoder } from './image-decoder.js';
 import type { Picture } from './picture.js';
 
-/** Turns JPEG bytes into pixels. Each thread opens its own. */
-export interface ImageDecoder {
-  /**
-   * @param where names the picture in messages.
-   * @throws ShowtellError `input/picture-undecodable`
-   */
+/** TensorFlow's decoder answers at once. */
+export interface TensorflowDecoder extends ImageDecoder {
   decode(jpeg: Uint8Array, where: string): Picture;
 }
 
@@ -42,7 +39,7 @@ export interface DecodingBinding {
  *
  * @throws ShowtellError `engine/not-set-up`
  */
-export function openImageDecoder(kind: 'cpu' | 'cuda'): ImageDecoder {
+export function openImageDecoder(kind: 'cpu' | 'cuda'): TensorflowDecoder {
   const binding = openDecodingBinding(kind);
   const { graph, feed, fetches } = decodingGraph();
   const model = loadGraph({ binding }, graph);

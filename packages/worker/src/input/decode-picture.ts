@@ -2,7 +2,7 @@ import { ShowtellError } from '@showtell/shared/errors.js';
 import { loadGraph } from '../engine/tensorflow/compiled-graph.js';
 import { type AttributeValue, DataType, type GraphNode, placeholder } from '../engine/tensorflow/graph.js';
 import { type DecodingBinding, openDecodingBinding, openImageDecoder, reasonOf } from './decode-image.js';
-import { firstFrameOf, type ImageFormat, readImageHeader } from './image-header.js';
+import { firstFrameOf, type ImageFormat, type ImageHeader, readImageHeader } from './image-header.js';
 import { orient } from './orient.js';
 import type { Picture } from './picture.js';
 
@@ -42,13 +42,7 @@ export function openPictureDecoder(kind: 'cpu' | 'cuda'): PictureDecoder {
   };
 
   return (bytes, where, rules) => {
-    const header = readImageHeader(bytes);
-    if ('foreign' in header) throw new ShowtellError('picture/unknown-format', { where, found: header.foreign });
-    const { format, width, height, orientation, animated, transparent } = header;
-    if (animated) throw new ShowtellError('picture/unknown-format', { where, found: `an animated ${format}` });
-    const { maxMegapixels, setting } = rules;
-    if (width * height > maxMegapixels * 1_000_000)
-      throw new ShowtellError('picture/too-large', { where, width, height, maxMegapixels, setting });
+    const { format, orientation, transparent } = headerOf(bytes, where, rules);
     try {
       const stored =
         format === 'jpeg'
@@ -61,6 +55,20 @@ export function openPictureDecoder(kind: 'cpu' | 'cuda'): PictureDecoder {
       throw new ShowtellError('input/picture-undecodable', { where, detail: reasonOf(cause) }, { cause });
     }
   };
+}
+
+/**
+ * What a picture's first bytes tell, where the rules allow it to be decoded.
+ * @throws ShowtellError `picture/unknown-format`, `picture/too-large`
+ */
+export function headerOf(bytes: Uint8Array, where: string, { maxMegapixels, setting }: PictureRules): ImageHeader {
+  const header = readImageHeader(bytes);
+  if ('foreign' in header) throw new ShowtellError('picture/unknown-format', { where, found: header.foreign });
+  const { format, width, height, animated } = header;
+  if (animated) throw new ShowtellError('picture/unknown-format', { where, found: `an animated ${format}` });
+  if (width * height > maxMegapixels * 1_000_000)
+    throw new ShowtellError('picture/too-large', { where, width, height, maxMegapixels, setting });
+  return header;
 }
 
 const uint8: AttributeValue = { type: 'type', value: DataType.uint8 };

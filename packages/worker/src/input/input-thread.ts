@@ -1,15 +1,16 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { closeRecords, openDataset } from '@showtell/shared/data/dataset.js';
 import { ShowtellError, type ErrorCode } from '@showtell/shared/errors.js';
-import { openImageDecoder } from './decode-image.js';
+import type { Job } from '@showtell/shared/job/job.js';
 import { DiskFeatureCache, openMemoryCache, type FeatureCache, type PictureKey } from './feature-cache.js';
+import { openDecoderFor } from './image-decoder.js';
 import { prepareUnit, type InputRules, type PreparedUnit, type PrepareRequest } from './prepare-unit.js';
 import { RecordReader } from './read-records.js';
 
 /** What the thread is started with. */
 export interface InputThreadData {
   readonly directory: string;
-  readonly device: 'cpu' | 'cuda';
+  readonly engine: Pick<Job['engine'], 'name' | 'device'>;
   readonly rules: InputRules;
 }
 
@@ -40,10 +41,10 @@ function plainError(error: unknown): PlainError {
 }
 
 async function serve(port: NonNullable<typeof parentPort>): Promise<void> {
-  const { directory, device, rules } = workerData as InputThreadData;
+  const { directory, engine, rules } = workerData as InputThreadData;
   const answer = (response: InputResponse): void => port.postMessage(response);
   const dataset = await openDataset(directory);
-  const decoder = openImageDecoder(device);
+  const decoder = await openDecoderFor(engine);
   const reader = new RecordReader(dataset, (error) => answer({ type: 'warning', error: plainError(error) }));
   let cache: FeatureCache | null = null;
   let cacheKey: string | null = null;

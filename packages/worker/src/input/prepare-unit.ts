@@ -11,7 +11,7 @@ import {
   type DropoutFactors,
   type DropoutRules,
 } from './batch.js';
-import type { ImageDecoder } from './decode-image.js';
+import type { ImageDecoder } from './image-decoder.js';
 import { centralCrop, centre, distortColors, drawDistortion } from './distort.js';
 import type { FeatureCache, PictureKey } from './feature-cache.js';
 import { nameOf, type KnownRecord, type RecordReader } from './read-records.js';
@@ -133,7 +133,7 @@ async function readExample(
       if (feature !== null) return { ...known, place, image: null, feature };
     }
     const record = await tools.reader.read(request.split, ref);
-    const image = drawImage(record.jpeg, nameOf(request.split, ref), request.seed, place, tools);
+    const image = await drawImage(record.jpeg, nameOf(request.split, ref), request.seed, place, tools);
     return { picture: record.picture, ids: record.ids, place, image, feature: null };
   } catch (error) {
     if (error instanceof ShowtellError && unusable.includes(error.code as string)) return { reason: error.message };
@@ -145,15 +145,15 @@ async function readExample(
 const unusable: readonly string[] = ['data/record-malformed', 'input/picture-undecodable'];
 
 /** A picture as the encoder sees it, `[S, S, 3]`. */
-export function drawImage(
+export async function drawImage(
   jpeg: Uint8Array,
   where: string,
   seed: number | null,
   place: number,
   { rules, decoder }: Pick<PrepareTools, 'rules' | 'decoder'>,
-): Float32Array {
+): Promise<Float32Array> {
   const { resized, imageSize } = rules;
-  const picture = decoder.decode(jpeg, where);
+  const picture = await decoder.decode(jpeg, where);
   const image = new Float32Array(imageSize * imageSize * 3);
   if (seed === null || !rules.augment) {
     resizeCrop(picture, resized, centralCrop(resized, imageSize), image, 0, 'centred');

@@ -13,7 +13,7 @@ export interface LossSums {
 export interface SumOptions {
   readonly engine: Engine;
   /** A picture as evaluation sees it, `[S, S, 3]`. */
-  readonly draw: (jpeg: Uint8Array, where: string) => Float32Array;
+  readonly draw: (jpeg: Uint8Array, where: string) => Promise<Float32Array>;
   readonly captions: CaptionRules;
   /** Pairs computed together; it chooses no bits of a pair's own loss but the kernels that compute it. */
   readonly batch: number;
@@ -42,7 +42,7 @@ export async function sumLosses(pairs: AsyncIterable<FoundPair>, options: SumOpt
     batch = [];
   };
   for await (const { ids, jpeg, where } of pairs) {
-    batch.push({ ids, image: options.draw(jpeg, where) });
+    batch.push({ ids, image: await options.draw(jpeg, where) });
     if (batch.length === options.batch) await flush();
   }
   await flush();
