@@ -1,6 +1,7 @@
 import { captionPictures, type CaptionTools, type Outcome } from './caption/caption-pictures.js';
 import { Captioner, checkBeam } from './caption/captioner.js';
 import { ContactSheet, thumbnailSide } from './caption/contact-sheet.js';
+import { onEngine } from './caption/engine-asked.js';
 import { findPictures, type PictureSource, readPictureFile } from './caption/find-pictures.js';
 import { loadCheckpoint } from './caption/load-checkpoint.js';
 import { type CaptionOptions, parseCaptionOptions } from './caption/options.js';
@@ -12,7 +13,7 @@ import { endProcess } from './end-process.js';
 /** The process behind `showtell caption`. @returns the exit code: that of the first picture that failed, or 0 */
 async function main(argv: readonly string[]): Promise<number> {
   const options = parseCaptionOptions(argv);
-  const model = await loadCheckpoint(options.checkpoint, options.vocabulary);
+  const model = await onEngine(await loadCheckpoint(options.checkpoint, options.vocabulary), options.engine);
   const beam = checkBeam(options.beam ?? model.job.evaluation.beam, model, 'caption');
   using sheet = options.html === null ? null : new ContactSheet(options.html, { checkpoint: options.checkpoint, beam });
   const rules = { maxMegapixels: options.maxMegapixels, setting: '--max-megapixels' };

@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util';
 import { ShowtellError } from '@showtell/shared/errors.js';
+import { type EngineAsked, onEngine, parseEngine } from './caption/engine-asked.js';
 import { loadCheckpoint } from './caption/load-checkpoint.js';
 import { endProcess } from './end-process.js';
 import { chooseEngine, prepareEngine } from './engine/choose-engine.js';
@@ -16,6 +17,7 @@ interface PerplexityOptions {
   readonly records: readonly string[];
   readonly vocabulary: string | null;
   readonly json: boolean;
+  readonly engine: EngineAsked | null;
   /** Tells on standard error how far it has come, for a terminal. */
   readonly progress: boolean;
 }
@@ -27,7 +29,8 @@ interface PerplexityOptions {
 async function main(argv: readonly string[]): Promise<number> {
   const options = parseOptions(argv);
   const files = recordFiles(options.records);
-  const { job, vocabulary, parameters } = await loadCheckpoint(options.checkpoint, options.vocabulary);
+  const model = await onEngine(await loadCheckpoint(options.checkpoint, options.vocabulary), options.engine);
+  const { job, vocabulary, parameters } = model;
   const words = { vocabulary, rows: job.model.decoder.vocabulary };
   let sequences = 0;
   let longest = 0;
@@ -91,6 +94,7 @@ function parseOptions(argv: readonly string[]): PerplexityOptions {
         records: { type: 'string', multiple: true },
         vocabulary: { type: 'string' },
         json: { type: 'boolean' },
+        engine: { type: 'string' },
         progress: { type: 'boolean' },
       },
     });
@@ -98,9 +102,10 @@ function parseOptions(argv: readonly string[]): PerplexityOptions {
     throw invalid(cause instanceof Error ? cause.message : String(cause));
   }
   const { checkpoint, records = [], vocabulary = null, json = false, progress = false } = parsed.values;
+  const engine = parsed.values.engine === undefined ? null : parseEngine(parsed.values.engine, 'perplexity');
   if (checkpoint === undefined) throw invalid('--checkpoint is missing');
   if (records.length === 0) throw invalid('--records is missing');
-  return { checkpoint, records, vocabulary, json, progress };
+  return { checkpoint, records, vocabulary, json, engine, progress };
 }
 
 endProcess('perplexity', main(process.argv.slice(2)));

@@ -4,6 +4,7 @@ import { serveHttp } from '@showtell/shared/service/http.js';
 import { openLog } from '@showtell/shared/service/log.js';
 import { version } from '@showtell/shared/version.js';
 import { Captioner, checkBeam, mostBeam } from './caption/captioner.js';
+import { onEngine } from './caption/engine-asked.js';
 import { loadCheckpoint } from './caption/load-checkpoint.js';
 import { PictureThreads } from './caption/picture-threads.js';
 import { endProcess } from './end-process.js';
@@ -22,7 +23,7 @@ const cpuBatch = 4;
 async function main(argv: readonly string[]): Promise<number> {
   const options = parseServeOptions(argv);
   using log = openLog({ fields: { role: 'serve' } });
-  const model = await loadCheckpoint(options.checkpoint, options.vocabulary);
+  const model = await onEngine(await loadCheckpoint(options.checkpoint, options.vocabulary), options.engine);
   const { job } = model;
   const defaultBeam = checkBeam(options.beam ?? job.evaluation.beam, model, 'serve');
   const rules = {

@@ -17,7 +17,7 @@ import { NatsProcess } from '../local/nats-process.js';
 import { WorkerProcesses } from '../local/worker-processes.js';
 import { RunFolder, type RunIdentity } from '../run-folder.js';
 import type { RunEvent } from '../run.js';
-import { ensureSetUp } from './set-up.js';
+import { ensureSetUp, setUpNameOf } from './set-up.js';
 
 /** What a person asked for, options resolved. */
 export interface SessionOptions {
@@ -45,7 +45,7 @@ export async function* trainSession(options: SessionOptions, control: Control): 
   const { job } = options;
   const isLocal = options.workers > 0;
   const needsNats = options.natsUrl === null;
-  const setUp = isLocal || needsNats ? await ensureSetUp(lineProgress(), job.engine.device) : null;
+  const setUp = isLocal || needsNats ? await ensureSetUp(lineProgress(), setUpNameOf(job.engine)) : null;
   const dataset = await openDataset(job.data.directory ?? '');
   checkData(job, dataset);
 
@@ -134,7 +134,9 @@ function startWorkers(folder: RunFolder, options: SessionOptions, control: Contr
   });
 }
 
-/** As many workers of the job's threads as the machine has cores for, at least one. */
-export function usualWorkers(job: Job): number {
-  return Math.max(1, Math.floor(availableParallelism() / job.engine.threads));
+/** As many workers of the job's threads as the machine has cores for, at least one; of a GPU, one. */
+export function usualWorkers({ engine }: Job): number {
+  if (engine.name === 'webgpu') return 1;
+  const threads = engine.name === 'wasm' ? 1 : engine.threads;
+  return Math.max(1, Math.floor(availableParallelism() / threads));
 }

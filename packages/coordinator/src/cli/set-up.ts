@@ -1,10 +1,12 @@
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { ShowtellError, errorTable, type ErrorCode } from '@showtell/shared/errors.js';
+import type { Job } from '@showtell/shared/job/job.js';
 import type { Progress } from '@showtell/shared/set-up/progress.js';
 import { ensureNatsServer } from '../local/nats-binary.js';
 
-export type EngineName = 'cpu' | 'cuda';
+/** TensorFlow on the processor or an NVIDIA GPU, and the engines that npm alone brings. */
+export type EngineName = 'cpu' | 'cuda' | 'webgpu' | 'wasm';
 
 export interface SetUp {
   /** The nats-server to start. */
@@ -17,9 +19,19 @@ export interface EngineState {
   readonly ok: boolean;
   readonly changed: boolean;
   readonly engine: EngineName;
-  readonly tensorflow: string;
-  readonly addon: string;
-  readonly folder: string;
+  /** TensorFlow's version, addon and folder. */
+  readonly tensorflow?: string;
+  readonly addon?: string;
+  readonly folder?: string;
+  /** What other engines compute on. */
+  readonly found?: string;
+  /** Why `auto` took this one. */
+  readonly reason?: string;
+}
+
+/** What a job's engine needs to be set up. */
+export function setUpNameOf({ name, device }: Job['engine']): EngineName {
+  return name === 'tensorflow' ? device : name;
 }
 
 /**
@@ -28,7 +40,7 @@ export interface EngineState {
  */
 export async function ensureSetUp(
   progress: Progress,
-  engine: EngineName = 'cpu',
+  engine: EngineName | 'auto',
   options: EngineSetUpOptions = {},
 ): Promise<SetUp> {
   // An engine that cannot be had is told at once; building nats-server may take a minute longer.
@@ -51,8 +63,8 @@ export interface EngineSetUpOptions {
 }
 
 /** Runs the worker package's set-up as a process of its own; its progress goes to standard error by itself. */
-export async function setUpEngine(engine: EngineName, options: EngineSetUpOptions = {}): Promise<EngineState> {
-  const program = fileURLToPath(import.meta.resolve('@showtell/worker/engine/tensorflow/setup-main.js'));
+export async function setUpEngine(engine: EngineName | 'auto', options: EngineSetUpOptions = {}): Promise<EngineState> {
+  const program = fileURLToPath(import.meta.resolve('@showtell/worker/engine/setup-main.js'));
   const args = [
     program,
     '--engine',
@@ -67,7 +79,7 @@ export async function setUpEngine(engine: EngineName, options: EngineSetUpOption
   const line = output.trim().split('\n').at(-1) ?? '';
   const said = JSON.parse(line === '' ? '{"ok":false}' : line) as EngineState | Failure;
   if ('code' in said) throw revive(said);
-  if (!('addon' in said))
+  if (!('engine' in said))
     throw new Error(`the engine's set-up ended without saying how (status ${child.exitCode ?? -1})`);
   return said;
 }

@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util';
 import { ShowtellError } from '@showtell/shared/errors.js';
+import { type EngineAsked, parseEngine } from './engine-asked.js';
 
 /** What the process behind `showtell caption` is started with; the command's help tells what each is. */
 export interface CaptionOptions {
@@ -17,6 +18,8 @@ export interface CaptionOptions {
   readonly timeout: number;
   /** Of the engine; null: the job's. */
   readonly threads: number | null;
+  /** null: the job's. */
+  readonly engine: EngineAsked | null;
   readonly inputs: readonly string[];
 }
 
@@ -38,6 +41,7 @@ export function parseCaptionOptions(argv: readonly string[]): CaptionOptions {
     maxMegabytes: positive('--max-megabytes', values['max-megabytes'] ?? '64'),
     timeout: positive('--timeout', values.timeout ?? '30'),
     threads: values.threads === undefined ? null : whole('--threads', values.threads),
+    engine: values.engine === undefined ? null : parseEngine(values.engine, 'caption'),
     inputs,
   };
 }
@@ -60,6 +64,7 @@ function parsed(argv: readonly string[]) {
         'max-megabytes': { type: 'string' },
         timeout: { type: 'string' },
         threads: { type: 'string' },
+        engine: { type: 'string' },
       },
     });
   } catch (cause) {

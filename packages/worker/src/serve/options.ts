@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util';
 import { ShowtellError } from '@showtell/shared/errors.js';
+import { type EngineAsked, parseEngine } from '../caption/engine-asked.js';
 
 /** What the process behind `showtell serve` is started with; the command's help tells what each is. */
 export interface ServeOptions {
@@ -11,6 +12,8 @@ export interface ServeOptions {
   readonly maxBeam: number;
   readonly batch: number | null;
   readonly threads: number | null;
+  /** null: the job's. */
+  readonly engine: EngineAsked | null;
   readonly maxMegabytes: number;
   readonly maxMegapixels: number;
   readonly maxQueue: number;
@@ -37,6 +40,7 @@ export function parseServeOptions(argv: readonly string[]): ServeOptions {
     maxBeam: number('--max-beam', values['max-beam'] ?? '10', 1, true),
     batch: maybe('--batch', values.batch),
     threads: maybe('--threads', values.threads),
+    engine: values.engine === undefined ? null : parseEngine(values.engine, 'serve'),
     maxMegabytes: number('--max-megabytes', values['max-megabytes'] ?? '16', 0.001, false),
     maxMegapixels: number('--max-megapixels', values['max-megapixels'] ?? '50', 0.001, false),
     maxQueue: number('--max-queue', values['max-queue'] ?? '64', 1, true),
@@ -59,6 +63,7 @@ function parsed(argv: readonly string[]) {
         'max-beam': text,
         batch: text,
         threads: text,
+        engine: text,
         'max-megabytes': text,
         'max-megapixels': text,
         'max-queue': text,

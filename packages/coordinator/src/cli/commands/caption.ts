@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { checkpointFolder } from '../checkpoint-folder.js';
+import { type EngineAsked, engineOption } from '../engine-option.js';
 import { integerFrom } from '../data-options.js';
 import { passOn, runWorkerPackage } from '../run-worker-package.js';
 
@@ -16,6 +17,7 @@ interface CaptionFlags {
   readonly maxMegabytes?: string;
   readonly timeout?: string;
   readonly threads?: number;
+  readonly engine?: EngineAsked;
 }
 
 export function register(program: Command): void {
@@ -37,6 +39,7 @@ export function register(program: Command): void {
     .option('--max-megabytes <n>', 'refuse larger files and downloads (default: 64)')
     .option('--timeout <seconds>', 'how long an address may take (default: 30)')
     .option('--threads <n>', "threads of the engine (default: the job's)", integerFrom(1))
+    .addOption(engineOption("the job's"))
     .option('--vocabulary <file>', 'the word_counts.txt, where it is neither with the checkpoint nor with its data')
     .addHelpText(
       'after',

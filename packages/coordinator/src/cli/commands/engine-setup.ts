@@ -1,10 +1,9 @@
-import type { Command } from 'commander';
-import { ShowtellError } from '@showtell/shared/errors.js';
+import { Option, type Command } from 'commander';
 import { lineProgress } from '@showtell/shared/set-up/progress.js';
 import { ensureSetUp, type EngineName } from '../set-up.js';
 
 interface Options {
-  readonly engine: string;
+  readonly engine: EngineName | 'auto';
   readonly withoutGpu?: true;
   readonly json?: true;
 }
@@ -14,7 +13,11 @@ export function register(parent: Command): void {
   parent
     .command('setup')
     .description("fetch TensorFlow's wheel, compile its Node addon and get a nats-server, once for all checkouts")
-    .option('--engine <cpu|cuda>', 'which engine; cuda adds 3.3 GB of NVIDIA libraries', 'cpu')
+    .addOption(
+      new Option('--engine <name>', 'cpu or cuda: TensorFlow, cuda with 3.3 GB of NVIDIA libraries; auto: see below')
+        .choices(['auto', 'cpu', 'cuda', 'webgpu', 'wasm'])
+        .default('cpu'),
+    )
     .option('--without-gpu', 'build the cuda engine where there is no GPU, e.g. in a container image')
     .option('--json', 'print one line of JSON on standard output')
     .addHelpText(
@@ -24,19 +27,18 @@ Everything goes to $SHOWTELL_CACHE, else $XDG_CACHE_HOME/showtell, else ~/.cache
 done again; an interrupted one goes on. Needs Python 3 with pip and a C++ compiler; afterwards neither, nor a network.
 demo and train do this by themselves before they begin.
 
+auto takes TensorFlow where it can be set up, else a GPU by WebGPU, else WebAssembly, and says why. webgpu and wasm come
+with npm: for them only a nats-server is fetched, and for webgpu a GPU is looked for.
+
 Exit codes: 0 ready, 69 something is missing on this machine (the message has the command that mends it), 73 the cache
 cannot be written, others as docs/errors.md lists them.`,
     )
     .action(async (options: Options) => {
-      if (options.engine !== 'cpu' && options.engine !== 'cuda') {
-        const detail = `"${options.engine}" is no engine: cpu or cuda.`;
-        throw new ShowtellError('usage/invalid', { detail, command: 'engine setup' });
-      }
       await setUp(options.engine, options);
     });
 }
 
-async function setUp(engine: EngineName, options: Options): Promise<void> {
+async function setUp(engine: EngineName | 'auto', options: Options): Promise<void> {
   const progress = lineProgress();
   const built = await ensureSetUp(progress, engine, { withoutGpu: options.withoutGpu === true });
   progress.end();
@@ -44,8 +46,13 @@ async function setUp(engine: EngineName, options: Options): Promise<void> {
     process.stdout.write(`${JSON.stringify({ ...built.engine, nats: built.nats })}\n`);
     return;
   }
-  const { changed, tensorflow, folder } = built.engine;
+  const { changed, engine: name, tensorflow, folder, found, reason } = built.engine;
   const verb = changed ? 'is ready' : 'was ready';
-  process.stdout.write(`The ${engine} engine (TensorFlow ${tensorflow}) ${verb} in ${folder}\n`);
+  process.stdout.write(
+    tensorflow === undefined
+      ? `The ${name} engine needs no set-up: ${found ?? 'it comes with npm'}\n`
+      : `The ${name} engine (TensorFlow ${tensorflow}) ${verb} in ${folder ?? ''}\n`,
+  );
+  if (reason !== undefined) process.stdout.write(`engine ${name === 'cpu' ? 'tensorflow' : name}: ${reason}\n`);
   process.stdout.write(`nats-server: ${built.nats}\n`);
 }

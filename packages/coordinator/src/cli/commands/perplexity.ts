@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { checkpointFolder } from '../checkpoint-folder.js';
+import { type EngineAsked, engineOption } from '../engine-option.js';
 import { runWorkerPackage } from '../run-worker-package.js';
 
 interface PerplexityFlags {
@@ -7,6 +8,7 @@ interface PerplexityFlags {
   readonly records: readonly string[];
   readonly vocabulary?: string;
   readonly json?: true;
+  readonly engine?: EngineAsked;
 }
 
 export function register(program: Command): void {
@@ -18,6 +20,7 @@ export function register(program: Command): void {
       "a run's folder (its newest checkpoint), RUN@STEP, or a checkpoint's folder",
     )
     .requiredOption('--records <glob...>', 'TFRecord files as im2txt wrote them; with *, ? and [a-c], parted by commas')
+    .addOption(engineOption("the job's"))
     .option('--vocabulary <file>', "the checkpoint's word_counts.txt (default: the one beside it or in its run's data)")
     .option('--json', 'print {"perplexity", "words", "sequences"}')
     .addHelpText(
@@ -32,9 +35,10 @@ Exit codes: 0, 65 when the checkpoint or a record is damaged or its words are no
 Example:
   showtell perplexity --checkpoint runs/coco --records 'mscoco/val-?????-of-00004' --json`,
     )
-    .action(async ({ checkpoint, records, vocabulary, json }: PerplexityFlags) => {
+    .action(async ({ checkpoint, records, vocabulary, json, engine }: PerplexityFlags) => {
       const args = ['--checkpoint', checkpointFolder(checkpoint), ...records.map((pattern) => `--records=${pattern}`)];
       if (vocabulary !== undefined) args.push(`--vocabulary=${vocabulary}`);
+      if (engine !== undefined) args.push(`--engine=${engine}`);
       if (json === true) args.push('--json');
       if (process.stderr.isTTY) args.push('--progress');
       process.exitCode = await runWorkerPackage('perplexity.js', args);

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { checkpointFolder } from '../checkpoint-folder.js';
+import { engineOption } from '../engine-option.js';
 import { passOn, runWorkerPackage } from '../run-worker-package.js';
 
 type ServeFlags = { readonly checkpoint: string } & Readonly<Record<string, string>>;
@@ -23,6 +24,7 @@ export function register(program: Command): void {
     .option('--max-queue <n>', 'requests accepted and not yet answered, at most (default: 64)')
     .option('--rate <n>', 'requests a second from one address, twice as many at once; 0: no limit (default: 20)')
     .option('--timeout <seconds>', 'how long a request may take, its sending included (default: 30)')
+    .addOption(engineOption("the job's"))
     .option('--vocabulary <file>', 'the word_counts.txt, where it is neither with the checkpoint nor with its data')
     .addHelpText(
       'after',

@@ -10,6 +10,7 @@ import { integerFrom } from '../data-options.js';
 import { jsonPresenter, terminalPresenter } from '../present.js';
 import { runToEnd } from '../run-to-end.js';
 import { usualWorkers } from '../session.js';
+import { type EngineAsked, engineOption, engineOverrides } from '../engine-option.js';
 import { finishWithReport } from '../finish-with-report.js';
 
 interface TrainOptions {
@@ -21,6 +22,7 @@ interface TrainOptions {
   readonly resume?: true;
   readonly from?: string;
   readonly json?: true;
+  readonly engine?: EngineAsked;
 }
 
 const collect = (value: string, before: readonly string[] = []): readonly string[] => [...before, value];
@@ -39,6 +41,7 @@ export function register(program: Command): void {
       integerFrom(0),
     )
     .option('--set <field.path=value>', 'override one field of the job; may be repeated', collect)
+    .addOption(engineOption("the job's"))
     .option('--resume', 'go on from the last checkpoint; without a job, with the one the run has')
     .option('--from <checkpoint>', 'begin with the values of RUN[@STEP] of another run, numeric fields changed at will')
     .option('--json', 'print a JSON line for each step and event')
@@ -90,7 +93,12 @@ async function jobOf(file: string | undefined, options: TrainOptions): Promise<J
   if (options.resume === true) new RunFolder(options.run).identity();
   const { preset, set = [], data } = options;
   const overrides = data === undefined ? set : [...set, `data.directory=${JSON.stringify(resolve(data))}`];
-  const job = await read(file, preset, overrides, options);
+  const named = await read(file, preset, overrides, options);
+  const { engine } = options;
+  const job =
+    engine === undefined
+      ? named
+      : await read(file, preset, [...overrides, ...(await engineOverrides(engine, named))], options);
   const { directory } = job.data;
   if (directory === undefined) throw new ShowtellError('job/no-data', {});
   return { ...job, data: { ...job.data, directory: resolve(directory) } };

@@ -1,4 +1,4 @@
-import { loadVulkan } from './vulkan.js';
+import { hasVulkanDriver, loadVulkan } from './vulkan.js';
 
 /** The GPU that WebGPU gives this process. */
 export interface Adapter {
@@ -24,6 +24,7 @@ export function openAdapter(): Promise<Adapter | null> {
 }
 
 async function open(): Promise<Adapter | null> {
+  if (!hasVulkanDriver()) return null;
   loadVulkan();
   const { create, globals } = await import('webgpu');
   Object.assign(globalThis, globals);
