@@ -73,15 +73,15 @@ async function tensorflow(kind: EngineKind): Promise<Made> {
 }
 
 async function automatic(): Promise<Made> {
-  let made: Made | null = null;
+  const built: Made[] = [];
   const { name, reason } = await chooseAutomatically(async () => {
     try {
-      made = await tensorflow('cpu');
+      built.push(await tensorflow('cpu'));
       return null;
     } catch (error) {
       if (!(error instanceof ShowtellError)) throw error;
       return `${error.message.replace(/\.$/, '')} (${error.remedy.replace(/\.$/, '')})`;
     }
   });
-  return { ...(made ?? { ok: true, changed: false, engine: name }), reason };
+  return { ...(built[0] ?? { ok: true, changed: false, engine: name }), reason };
 }
