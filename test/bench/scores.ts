@@ -17,7 +17,7 @@ const references = 5;
  * COCOEvalCap without METEOR and SPICE. Ours includes reading the files, the peer's does not; the first call counts, as in
  * a fresh process.
  */
-export async function benchScores(): Promise<BenchFigure[]> {
+export async function* benchScores(): AsyncGenerator<BenchFigure> {
   const folder = mkdtempSync(join(tmpdir(), 'showtell-bench-'));
   try {
     const set = captionSet(pictures, references);
@@ -42,17 +42,15 @@ export async function benchScores(): Promise<BenchFigure[]> {
       python === null
         ? null
         : (JSON.parse(runPython(python, script, annotations, results, '--seconds')) as { seconds: number }).seconds;
-    return [
-      {
-        name: 'BLEU, ROUGE-L, CIDEr of 5,000 pictures (peer: pycocoevalcap)',
-        ours,
-        peer,
-        ratio: peer === null ? null : ours / peer,
-        target: 0.1,
-        unit: 's',
-        command: 'npm run bench -- --only scores',
-      },
-    ];
+    yield {
+      name: 'BLEU, ROUGE-L, CIDEr of 5,000 pictures (peer: pycocoevalcap)',
+      ours,
+      peer,
+      ratio: peer === null ? null : ours / peer,
+      target: 0.1,
+      unit: 's',
+      command: 'npm run bench -- --only scores',
+    };
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
