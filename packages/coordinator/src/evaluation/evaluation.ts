@@ -8,7 +8,7 @@ import { EvaluationKind, type Unit } from '@showtell/shared/generated/showtell/v
 import type { Job } from '@showtell/shared/job/job.js';
 import { exactLog } from '@showtell/shared/exact-math.js';
 import { captionScores, roundScore } from './scores/caption-scores.js';
-import type { ScoredCaption } from './scores/ngrams.js';
+import type { ScoredCaption } from './scores/number-tokens.js';
 import { colorAccuracy } from './scores/colors.js';
 import { captionKey, measureNovelty } from './scores/novelty.js';
 import { perplexity } from './scores/perplexity.js';

@@ -2,10 +2,11 @@ import { writeFile } from 'node:fs/promises';
 import { ShowtellError } from '@showtell/shared/errors.js';
 import { lineProgress } from '@showtell/shared/set-up/progress.js';
 import type { Command } from 'commander';
-import { readResults, type ImageId, type ReadCaption } from '../../evaluation/coco-results.js';
+import { readResults, tokenizeResults, type ImageId } from '../../evaluation/coco-results.js';
 import { ensureMeteor } from '../../evaluation/meteor-files.js';
 import { captionScores, type CaptionScores, type SetScores } from '../../evaluation/scores/caption-scores.js';
 import { meteor, type MeteorScores } from '../../evaluation/scores/meteor.js';
+import type { ScoredCaption } from '../../evaluation/scores/number-tokens.js';
 
 interface EvaluateOptions {
   readonly annotations: string;
@@ -56,8 +57,9 @@ export function register(program: Command): void {
 async function evaluate(options: EvaluateOptions): Promise<void> {
   const { annotations, results, partial = false } = options;
   const captions = await readResults({ annotations, results, partial });
-  const scores = captionScores(captions);
-  const found = await meteorOf(captions, options.meteor);
+  const tokenized = tokenizeResults(captions);
+  const scores = captionScores(tokenized);
+  const found = await meteorOf(tokenized, options.meteor);
   const corpus = named(scores.corpus, found.scores?.corpus);
   const images = captions.map(({ imageId }, i) => ({
     image_id: imageId,
@@ -86,7 +88,7 @@ function named({ ROUGE_L, CIDEr, ...bleus }: SetScores['corpus'], meteor: number
 
 /** @param wanted whether METEOR must be had, may be left out (undefined) or is left out. */
 async function meteorOf(
-  captions: readonly ReadCaption[],
+  captions: readonly ScoredCaption[],
   wanted: boolean | undefined,
 ): Promise<{ scores: MeteorScores | null; absent: string | null }> {
   if (wanted === false) return { scores: null, absent: 'left out by --no-meteor' };

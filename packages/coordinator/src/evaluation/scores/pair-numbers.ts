@@ -1,58 +1,49 @@
-/** Numbers a place takes in the table: left, right, id and one unused, so that a place never straddles a cache line. */
+/** Numbers a place takes in the table: left, right, number and one unused, so that a place never straddles a cache line. */
 const stride = 4;
 
 /**
- * A number for each pair of whole numbers in [0, 2^31), from 1 on in the order in which pairs come: a hash table with open
+ * A number for each pair of whole numbers in [0, 2^31), from 0 on in the order in which pairs come: a hash table with open
  * addressing in one typed array, for which a `Map` of joined strings is several times as slow.
  */
-export class PairIds {
-  #mask = (1 << 12) - 1;
-  /** An id of 0 marks a free place. */
-  #table = new Int32Array((this.#mask + 1) * stride);
-  #count = 0;
+export class PairNumbers {
+  readonly #mask: number;
+  /** Numbers are kept plus one: 0 marks a free place. */
+  readonly #table: Int32Array;
+  #end = 0;
 
-  /** One more than the largest id given. */
-  get end(): number {
-    return 1 + this.#count;
+  /** @param most pairs there can be */
+  constructor(most: number) {
+    const places = placesFor(most);
+    this.#mask = places - 1;
+    this.#table = new Int32Array(places * stride);
   }
 
   of(left: number, right: number): number {
-    const at = this.#find(left, right);
-    const known = this.#table[at + 2] as number;
-    if (known !== 0) return known;
-    const id = this.end;
-    this.#put(at, left, right, id);
-    this.#count++;
-    if (this.#count * 2 > this.#mask) this.#grow();
-    return id;
-  }
-
-  /** Where in the table a pair stands, or the free place where it belongs. */
-  #find(left: number, right: number): number {
     const table = this.#table;
-    let hash = Math.imul(left, 0x9e3779b1) ^ Math.imul(right, 0x85ebca6b);
-    hash = Math.imul(hash ^ (hash >>> 15), 0x2c1b3c6d);
-    let place = (hash ^ (hash >>> 13)) & this.#mask;
-    for (;;) {
+    for (let place = pairHash(left, right) & this.#mask; ; place = (place + 1) & this.#mask) {
       const at = place * stride;
-      if (table[at + 2] === 0 || (table[at] === left && table[at + 1] === right)) return at;
-      place = (place + 1) & this.#mask;
+      const known = table[at + 2] as number;
+      if (known === 0) {
+        table[at] = left;
+        table[at + 1] = right;
+        table[at + 2] = ++this.#end;
+        return this.#end - 1;
+      }
+      if (table[at] === left && table[at + 1] === right) return known - 1;
     }
   }
+}
 
-  #put(at: number, left: number, right: number, id: number): void {
-    this.#table[at] = left;
-    this.#table[at + 1] = right;
-    this.#table[at + 2] = id;
-  }
+/** Places of a hash table that is at most half full with so many entries: a power of two. */
+export function placesFor(entries: number): number {
+  let places = 1;
+  while (places < 2 * entries + 1) places *= 2;
+  return places;
+}
 
-  #grow(): void {
-    const old = this.#table;
-    this.#mask = this.#mask * 4 + 3;
-    this.#table = new Int32Array((this.#mask + 1) * stride);
-    for (let at = 0; at < old.length; at += stride) {
-      const [left, right, id] = [old[at] as number, old[at + 1] as number, old[at + 2] as number];
-      if (id !== 0) this.#put(this.#find(left, right), left, right, id);
-    }
-  }
+/** A whole number in which all bits of both numbers count; its lowest bits are a place in a hash table. */
+export function pairHash(left: number, right: number): number {
+  let hash = Math.imul(left, 0x9e3779b1) ^ Math.imul(right, 0x85ebca6b);
+  hash = Math.imul(hash ^ (hash >>> 15), 0x2c1b3c6d);
+  return hash ^ (hash >>> 13);
 }
