@@ -46,7 +46,8 @@ export interface EvaluationResult {
   readonly images: readonly CaptionedImage[];
 }
 
-type EvaluationWork = Extract<Unit['work'], { $case: 'evaluation' }>;
+/** What a unit of an evaluation is to compute. */
+export type EvaluationWork = Extract<Unit['work'], { $case: 'evaluation' }>;
 
 interface Picture {
   readonly imageId: number;
@@ -107,11 +108,6 @@ export class Evaluation {
         ),
       ),
     ];
-  }
-
-  /** How many results unit `index` must have. */
-  recordsIn(index: number): number {
-    return (this.perplexityUnits[index] ?? this.captionUnits[index - this.perplexityUnits.length] ?? []).length;
   }
 
   /** @param results of every unit, in index order. */
