@@ -16,6 +16,7 @@ function resultsOf(evaluation: Pick<Evaluation, 'work'>): RecordEvaluation[][] {
   return evaluation.work().map((work) => {
     const captions = data.rightCaptions(work.value);
     return work.value.records.map((_, i) => ({
+      imageId: 0,
       lossSum: 2.5 + i,
       tokens: 10,
       skipped: false,
