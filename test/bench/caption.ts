@@ -14,7 +14,7 @@ import type { BenchFigure } from './figure.js';
 const pictures = 48;
 
 /** `showtell caption` on JPEGs of 640 × 480 with im2txt's model (random values), beam 3, two threads; loading left out. */
-export async function benchCaption(): Promise<BenchFigure[]> {
+export async function* benchCaption(): AsyncGenerator<BenchFigure> {
   const folder = mkdtempSync(join(tmpdir(), 'showtell-bench-'));
   try {
     const { run } = await writeCaptionCheckpoint(join(folder, 'run'), { name: 'bench', engine: { threads: 2 } });
@@ -37,7 +37,7 @@ export async function benchCaption(): Promise<BenchFigure[]> {
     await once();
     const name = 'caption 640×480 JPEGs with im2txt’s model, beam 3, 2 threads';
     const command = 'npm run bench -- --only caption';
-    return [{ name, ours: await once(), peer: null, ratio: null, target: null, unit: 'images/s', command }];
+    yield { name, ours: await once(), peer: null, ratio: null, target: null, unit: 'images/s', command };
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

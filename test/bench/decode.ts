@@ -71,11 +71,11 @@ function timePillow(files: readonly string[]): number | null {
 }
 
 /** Reading pictures, one thread: decode, resize to 346 × 346 and crop 299 × 299, as training without augmentation does. */
-export async function benchDecode(): Promise<BenchFigure[]> {
+export async function* benchDecode(): AsyncGenerator<BenchFigure> {
   const folder = mkdtempSync(join(tmpdir(), 'showtell-bench-'));
   try {
     const set = await photographs(folder);
-    if (set === null) return [];
+    if (set === null) return;
     setEngineEnvironment({ threads: 1 });
     sharp.concurrency(1);
     sharp.cache(false);
@@ -84,16 +84,6 @@ export async function benchDecode(): Promise<BenchFigure[]> {
     const crop = centralCrop(resized, side);
     const draw = (picture: Picture): void => resizeCrop(picture, resized, crop, image, 0, 'centred');
 
-    const pillow = timePillow(set.files);
-    const decode = await timePictures(set.jpegs, (jpeg) => decoder.decode(jpeg, 'a photograph'));
-    const whole = await timePictures(set.jpegs, (jpeg) => draw(decoder.decode(jpeg, 'a photograph')));
-    const sharpDecode = await timePictures(set.jpegs, decodeBySharp);
-    const pictures = set.jpegs.map((jpeg) => decoder.decode(jpeg, 'a photograph'));
-    const distortion = drawDistortion(random(1, 'bench'), resized, side);
-    const distort = await timePictures(pictures, (picture) => {
-      resizeCrop(picture, resized, distortion.crop, image);
-      distortColors(image, distortion);
-    });
     const figure = (name: string, ours: number, peer: number | null): BenchFigure => ({
       name,
       ours,
@@ -103,11 +93,18 @@ export async function benchDecode(): Promise<BenchFigure[]> {
       unit: 'ms',
       command,
     });
-    return [
-      figure('decode and resize a 640×480 photograph, one thread (peer: Pillow)', whole, pillow),
-      figure("decode it by TensorFlow's DecodeJpeg (peer: sharp)", decode, sharpDecode),
-      figure("resize it with im2txt's distortions", distort, null),
-    ];
+    const whole = await timePictures(set.jpegs, (jpeg) => draw(decoder.decode(jpeg, 'a photograph')));
+    yield figure('decode and resize a 640×480 photograph, one thread (peer: Pillow)', whole, timePillow(set.files));
+    const decode = await timePictures(set.jpegs, (jpeg) => decoder.decode(jpeg, 'a photograph'));
+    const sharpDecode = await timePictures(set.jpegs, decodeBySharp);
+    yield figure("decode it by TensorFlow's DecodeJpeg (peer: sharp)", decode, sharpDecode);
+    const pictures = set.jpegs.map((jpeg) => decoder.decode(jpeg, 'a photograph'));
+    const distortion = drawDistortion(random(1, 'bench'), resized, side);
+    const distort = await timePictures(pictures, (picture) => {
+      resizeCrop(picture, resized, distortion.crop, image);
+      distortColors(image, distortion);
+    });
+    yield figure("resize it with im2txt's distortions", distort, null);
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

@@ -14,15 +14,13 @@ const inPyTorch: readonly EncoderName[] = ['inception_v1', 'inception_v3', 'ince
  * The gradient of a joint step of each encoder at the size it was made for, batch 8, beside PyTorch's where that has the
  * net. bfloat16 only where the processor has it.
  */
-export async function benchEncoders(): Promise<BenchFigure[]> {
+export async function* benchEncoders(): AsyncGenerator<BenchFigure> {
   const python = await timmPython();
   const hasBfloat16 = instructionSets().some((set) => set.endsWith('bf16'));
   if (!hasBfloat16) console.error('this processor has no bfloat16 instructions: float32 only');
-  const figures: BenchFigure[] = [];
   for (const name of Object.keys(encoders) as EncoderName[])
     for (const precision of hasBfloat16 ? (['float32', 'bfloat16'] as const) : (['float32'] as const))
-      figures.push(...(await benchEncoder(name, precision, inPyTorch.includes(name) ? python : null)));
-  return figures;
+      yield* await benchEncoder(name, precision, inPyTorch.includes(name) ? python : null);
 }
 
 async function benchEncoder(

@@ -12,6 +12,7 @@ import { type Job, jobSchema } from '@showtell/shared/job/job.js';
 import { listen, newGrpcServer } from '@showtell/shared/rpc/channel.js';
 import { allocateSegments } from '@showtell/shared/tensors/layout.js';
 import type { BenchFigure } from './figure.js';
+import { median } from './median.js';
 import { torchPython } from './peers/torch.js';
 
 const repetitions = 12;
@@ -37,16 +38,14 @@ const exchanges: readonly Exchange[] = [
  * 37,250,560 values, SGD with clipping and L2, real processes and real gRPC; beside gloo's all-reduce of as many values
  * between two processes.
  */
-export async function benchExchange(): Promise<BenchFigure[]> {
+export async function* benchExchange(): AsyncGenerator<BenchFigure> {
   const peer = await allReduce();
-  const figures: BenchFigure[] = [];
   for (const exchange of exchanges) {
     const ours = await measure(exchange);
     const { name, target } = exchange;
     const command = 'npm run bench -- --only exchange';
-    figures.push({ name, ours, peer, ratio: peer === null ? null : ours / peer, target, unit: 'ms', command });
+    yield { name, ours, peer, ratio: peer === null ? null : ours / peer, target, unit: 'ms', command };
   }
-  return figures;
 }
 
 async function measure({ wire, sharedMemory }: Exchange): Promise<number> {
@@ -129,10 +128,4 @@ async function allReduce(): Promise<number | null> {
   const script = fileURLToPath(new URL('./peers/allreduce.py', import.meta.url));
   const { stdout } = await promisify(execFile)(python, [script, '--reps', String(repetitions)]);
   return (JSON.parse(stdout) as { median: number }).median;
-}
-
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = Math.floor(sorted.length / 2);
-  return sorted.length % 2 === 1 ? (sorted[middle] ?? 0) : ((sorted[middle - 1] ?? 0) + (sorted[middle] ?? 0)) / 2;
 }

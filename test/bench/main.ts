@@ -8,8 +8,11 @@ import { benchOverhead } from './overhead.js';
 import { benchScores } from './scores.js';
 import { benchStep } from './step.js';
 
-/** Every figure of docs/benchmarks.md, each beside its peer's of the same run: npm run bench -- [--json] [--only NAME] */
-const suites = {
+/**
+ * Every figure of docs/benchmarks.md, each beside its peer's of the same run, printed as it comes:
+ * npm run bench -- [--json] [--only NAME]
+ */
+const suites: Readonly<Record<string, () => AsyncGenerator<BenchFigure>>> = {
   step: benchStep,
   exchange: benchExchange,
   overhead: benchOverhead,
@@ -30,15 +33,16 @@ function line(figure: BenchFigure): string {
   const { name, ours, peer, ratio, target, unit } = figure;
   const value = ratio ?? ours;
   const met = target === null ? '' : value <= target ? '  met' : '  MISSED';
-  const against = peer === null ? '' : `  peer ${peer.toFixed(1)} ${unit}  ratio ${(ratio ?? NaN).toFixed(2)}`;
+  const against = peer === null ? '' : `  peer ${round(peer)} ${unit}  ratio ${(ratio ?? NaN).toFixed(2)}`;
   const limit = target === null ? '' : `  (at most ${target})`;
-  return `${name.padEnd(72)} ${ours.toFixed(1)} ${unit}${against}${limit}${met}`;
+  return `${name.padEnd(88)} ${round(ours)} ${unit}${against}${limit}${met}`;
 }
 
-const figures: BenchFigure[] = [];
+/** Tenths, and hundredths where tenths would be few. */
+function round(value: number): string {
+  return value.toFixed(value < 10 ? 2 : 1);
+}
+
 for (const [, suite] of chosen)
-  for (const figure of await suite()) {
-    figures.push(figure);
-    if (values.json !== true) process.stdout.write(`${line(figure)}\n`);
-  }
-if (values.json === true) process.stdout.write(`${JSON.stringify(figures)}\n`);
+  for await (const figure of suite())
+    process.stdout.write(`${values.json === true ? JSON.stringify(figure) : line(figure)}\n`);

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { BenchFigure } from './figure.js';
+import { median } from './median.js';
 
 const showtell = fileURLToPath(new URL('../../packages/coordinator/bin/showtell.js', import.meta.url));
 
@@ -39,12 +40,8 @@ function run(args: readonly string[]): string {
   return result.stdout;
 }
 
-function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? NaN;
-}
-
 /** What a step costs besides computing and moving bytes: two workers, a tiny model, the whole cluster. */
-export async function benchOverhead(): Promise<BenchFigure[]> {
+export async function* benchOverhead(): AsyncGenerator<BenchFigure> {
   const folder = mkdtempSync(join(tmpdir(), 'showtell-bench-'));
   try {
     const data = join(folder, 'data');
@@ -68,7 +65,7 @@ export async function benchOverhead(): Promise<BenchFigure[]> {
       .map((line) => JSON.parse(line) as StepLine)
       .filter((line) => line.type === 'step' && line.step > warmUp);
     const overhead = steps.map(({ seconds, parts }) => (seconds - parts.compute - parts.sum - parts.update) * 1000);
-    return [
+    yield* [
       {
         name: 'overhead of a step besides compute and bytes, 2 workers, median',
         ours: median(overhead),
@@ -87,7 +84,7 @@ export async function benchOverhead(): Promise<BenchFigure[]> {
         unit: 'ms',
         command: 'npm run bench -- --only overhead',
       },
-    ];
+    ] satisfies BenchFigure[];
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

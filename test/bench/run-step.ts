@@ -3,6 +3,7 @@ import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import type { EncoderName } from '@showtell/shared/model/parameters.js';
+import { median } from './median.js';
 
 export interface Measured {
   /** Median milliseconds of a step. */
@@ -69,11 +70,4 @@ export function best(runs: readonly Measured[]): Measured {
     gradient: smallest((run) => run.gradient),
     peak: smallest((run) => run.peak),
   };
-}
-
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return (
-    ((sorted[Math.floor((sorted.length - 1) / 2)] ?? NaN) + (sorted[Math.ceil((sorted.length - 1) / 2)] ?? NaN)) / 2
-  );
 }

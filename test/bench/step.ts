@@ -77,9 +77,8 @@ const size = 299;
  * captions. PyTorch's step holds its clipping and SGD, which here are the parameter server's work (`npm run bench --
  * --only exchange`); so its gradient alone is set beside ours too.
  */
-export async function benchStep(): Promise<BenchFigure[]> {
+export async function* benchStep(): AsyncGenerator<BenchFigure> {
   const python = await torchPython();
-  const figures: BenchFigure[] = [];
   for (const scenario of scenarios) {
     if (scenario.precision === 'bfloat16' && !instructionSets().some((set) => set.endsWith('bf16'))) continue;
     const ours: Measured[] = [];
@@ -90,9 +89,8 @@ export async function benchStep(): Promise<BenchFigure[]> {
       for (const [i, options] of scenario.peers.entries())
         peers[i]?.push(await torchStep(python, options, size, scenario.steps));
     }
-    figures.push(...figuresOf(scenario, best(ours), python === null ? null : peers.map(best)));
+    yield* figuresOf(scenario, best(ours), python === null ? null : peers.map(best));
   }
-  return figures;
 }
 
 function figuresOf({ name, target }: Scenario, ours: Measured, peers: readonly Measured[] | null): BenchFigure[] {

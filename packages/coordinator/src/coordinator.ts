@@ -17,7 +17,7 @@ import { answerCommands } from './commands.js';
 import type { Control } from './control.js';
 import { Dispatcher } from './dispatcher.js';
 import { EvaluationRound } from './evaluation/evaluation-round.js';
-import { Evaluation } from './evaluation/evaluation.js';
+import { EvaluationThread } from './evaluation/evaluation-thread.js';
 import { imagesFrom, saveEvaluation } from './evaluation/samples.js';
 import { Journal } from './journal.js';
 import { openCoordinatorMetrics } from './metrics.js';
@@ -78,7 +78,7 @@ export async function* coordinate(options: CoordinatorOptions, control: Control)
     log.error('steps.jsonl could not be written and has gaps', { error }),
   );
 
-  const evaluation = await Evaluation.open(dataset, job);
+  await using evaluation = await EvaluationThread.open(dataset.directory, job);
   await using server = await ParameterServer.open({
     ...parameters,
     job,

@@ -172,6 +172,11 @@ export async function* run(parts: RunParts, from: RunState): AsyncGenerator<RunE
     if (state.rolledBack === null && isDecisionStep(job, state)) {
       const result = await unlessInterrupted(evaluate(parts, state), control, 0);
       if (result === null) return yield* stop();
+      // Not earlier: of an evaluation that the run's end overtook, neither entry nor captions are kept.
+      if (result.images !== null) {
+        const { lineage, phase } = state;
+        journal.append({ type: 'evaluation', step, lineage, phase, scores: result.scores });
+      }
       yield { type: 'evaluation', step, phase: state.phase, ...result };
       const decision = decide(job, state, history(parts, state), parts.unigramLossPerWord);
       switch (decision.type) {
@@ -282,13 +287,11 @@ function history({ job, journal }: RunParts, state: RunState): Parameters<typeof
 /** The current version's scores: computed by the workers, or as journalled when this very version was scored before. */
 async function evaluate(
   { journal, round }: RunParts,
-  { step, lineage, phase }: RunState,
+  { step, lineage }: RunState,
 ): Promise<Pick<Extract<RunEvent, { type: 'evaluation' }>, 'scores' | 'images' | 'seconds'>> {
   const known = journal.of('evaluation').find((entry) => entry.step === step && entry.lineage === lineage);
   if (known !== undefined) return { scores: known.scores, images: null, seconds: null };
   const began = performance.now();
   const { scores, images } = await round.evaluate(step, lineage);
-  const seconds = (performance.now() - began) / 1000;
-  journal.append({ type: 'evaluation', step, lineage, phase, scores });
-  return { scores, images, seconds };
+  return { scores, images, seconds: (performance.now() - began) / 1000 };
 }

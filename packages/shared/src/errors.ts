@@ -18,6 +18,11 @@ function entry<F>(exit: number, text: (facts: F) => string, remedy: (facts: F) =
   return { exit, text, remedy };
 }
 
+/** An id as JSON has it: 7 and "7" are two. */
+function idOf(id: number | string): string {
+  return JSON.stringify(id);
+}
+
 /** How many pictures share a fault that is told of one. */
 function ofImages(count: number): string {
   return count === 1 ? '' : ` (one of ${count} such images)`;
@@ -34,6 +39,11 @@ export const errorTable = {
     66,
     (f) => `${f.what} ${f.file} does not exist.`,
     () => 'Check the path.',
+  ),
+  'file/exists': entry<{ file: string }>(
+    73,
+    (f) => `${f.file} exists already.`,
+    () => 'Give another name, or remove it first.',
   ),
   'file/unwritable': entry<{ file: string; detail: string }>(
     73,
@@ -185,6 +195,11 @@ export const errorTable = {
     71,
     (f) => `Memory ran out in ${f.call}: ${f.detail}`,
     () => 'Use fewer workers on this machine, or more units a step (batch.units), which makes each smaller.',
+  ),
+  'evaluation/thread-ended': entry<{ detail: string }>(
+    70,
+    (f) => `The thread that scores captions ended: ${f.detail}`,
+    () => 'The log above says why; start the run again, it goes on where it was.',
   ),
   'engine/thread-died': entry<{ detail: string }>(
     70,
@@ -418,24 +433,25 @@ export const errorTable = {
   ),
   'captions/duplicate-result': entry<{ file: string; imageId: number | string }>(
     65,
-    (f) => `Results file ${f.file} has more than one caption for image ${f.imageId}.`,
+    (f) => `Results file ${f.file} has more than one caption for image ${idOf(f.imageId)}.`,
     () => 'Keep one caption an image.',
   ),
   'captions/unknown-image': entry<{ file: string; annotations: string; imageId: number | string; count: number }>(
     65,
     (f) =>
-      `Image ${f.imageId} in results file ${f.file} is not among the images of ${f.annotations}${ofImages(f.count)}.`,
+      `Image ${idOf(f.imageId)} in results file ${f.file} is not among the images of ${f.annotations}${ofImages(f.count)}.`,
     () => 'Score the results against the annotations they were made for.',
   ),
   'captions/no-reference': entry<{ file: string; annotations: string; imageId: number | string; count: number }>(
     65,
     (f) =>
-      `Image ${f.imageId} in results file ${f.file} is listed in ${f.annotations} without a caption to score it by${ofImages(f.count)}.`,
+      `Image ${idOf(f.imageId)} in results file ${f.file} is listed in ${f.annotations} without a caption to score it by${ofImages(f.count)}.`,
     () => 'Add captions that people wrote to the annotations, or take such images out of the results.',
   ),
   'captions/missing-result': entry<{ file: string; annotations: string; imageId: number | string; count: number }>(
     65,
-    (f) => `Results file ${f.file} has no caption for image ${f.imageId} of ${f.annotations}${ofImages(f.count)}.`,
+    (f) =>
+      `Results file ${f.file} has no caption for image ${idOf(f.imageId)} of ${f.annotations}${ofImages(f.count)}.`,
     () => 'Caption the missing images, or score the part there is with --partial.',
   ),
   'meteor/no-java': entry<{ install: string }>(

@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { register } from '@showtell/coordinator/cli/commands/evaluate.js';
-import { readResults } from '@showtell/coordinator/evaluation/coco-results.js';
+import { readResults, tokenizeResults } from '@showtell/coordinator/evaluation/coco-results.js';
 import { Command } from 'commander';
 import { afterAll, afterEach, describe, expect, it, vi } from 'vitest';
 import { captions as material, scores } from '../../parity/caption-metrics/material.js';
@@ -30,16 +30,36 @@ describe('readResults', () => {
   it('pairs captions with their references, in the order of the annotations', async () => {
     const annotations = truth([7, 'A red bus.'], [3, 'two dogs'], [7, 'a bus']);
     expect(await readResults({ annotations, results: results([3, 'Dogs!'], [7, 'a bus']) })).toEqual([
+      { imageId: 7, caption: 'a bus', references: ['A red bus.', 'a bus'] },
+      { imageId: 3, caption: 'Dogs!', references: ['two dogs'] },
+    ]);
+  });
+
+  it('tokenises references as one stream and captions as another', () => {
+    // Only before a sentence of the same stream has "A." no dot of its own.
+    const one = { imageId: 1, caption: 'grade A.', references: ['grade A.', 'The dogs.'] };
+    const two = { imageId: 2, caption: 'a bus', references: ['a bus'] };
+    expect(tokenizeResults([one, two])).toEqual([
       {
-        imageId: 7,
-        caption: 'a bus',
-        candidate: ['a', 'bus'],
+        candidate: ['grade', 'a.'],
         references: [
-          ['a', 'red', 'bus'],
-          ['a', 'bus'],
+          ['grade', 'a'],
+          ['the', 'dogs'],
         ],
       },
-      { imageId: 3, caption: 'Dogs!', candidate: ['dogs'], references: [['two', 'dogs']] },
+      { candidate: ['a', 'bus'], references: [['a', 'bus']] },
+    ]);
+  });
+
+  it('passes what the schema passes, whatever else the files hold', async () => {
+    const annotations = file({
+      info: 1,
+      images: [{ id: 'x.jpg', width: 3 }],
+      annotations: [{ image_id: 'x.jpg', caption: '', id: 5 }],
+    });
+    const more = file([{ image_id: 'x.jpg', caption: 'a', captions: [] }]);
+    expect(await readResults({ annotations, results: more })).toEqual([
+      { imageId: 'x.jpg', caption: 'a', references: [''] },
     ]);
   });
 
@@ -55,6 +75,14 @@ describe('readResults', () => {
     ['two captions for an image', results([1, 'a'], [1, 'b']), 'captions/duplicate-result', 'image 1'],
     ['a cut-off file', file('[{"image_id": 1,'), 'captions/unreadable', 'no JSON'],
     ['a caption that is a number', file([{ image_id: 1, caption: 5 }]), 'captions/unreadable', '[0].caption'],
+    [
+      'an image id that is no whole number',
+      file([{ image_id: 1.5, caption: 'a' }]),
+      'captions/unreadable',
+      '[0].image_id',
+    ],
+    ['an empty image id', file([{ image_id: '', caption: 'a' }]), 'captions/unreadable', '[0].image_id'],
+    ['a result that is nothing', file([null]), 'captions/unreadable', 'at [0]'],
     ['another format', file({ image_id: 1 }), 'captions/unreadable', 'at the top'],
     ['no captions at all', file([]), 'captions/missing-result', 'image 1'],
     ['no file', join(folder, 'absent.json'), 'file/missing', 'absent.json'],

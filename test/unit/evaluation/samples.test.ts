@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { readResults } from '@showtell/coordinator/evaluation/coco-results.js';
+import { readResults, tokenizeResults } from '@showtell/coordinator/evaluation/coco-results.js';
 import type { EvaluationResult } from '@showtell/coordinator/evaluation/evaluation.js';
 import { listEvaluations, loadEvaluation, saveEvaluation } from '@showtell/coordinator/evaluation/samples.js';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -85,7 +85,8 @@ describe('saved evaluations', () => {
         annotations: ids.map((id) => ({ image_id: id, caption: 'a bus' })),
       }),
     );
-    const scored = await readResults({ annotations, results: join(path, 'captions.json'), partial: true });
+    const results = join(path, 'captions.json');
+    const scored = tokenizeResults(await readResults({ annotations, results, partial: true }));
     expect(scored.map(({ candidate }) => candidate.join(' '))).toEqual(['a red bus', 'a red bus']);
   });
 });

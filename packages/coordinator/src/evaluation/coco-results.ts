@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { ShowtellError } from '@showtell/shared/errors.js';
 import { z } from 'zod';
-import type { ScoredCaption } from './scores/ngrams.js';
+import type { ScoredCaption } from './scores/number-tokens.js';
 import { tokenizeCaptions } from './scores/tokenize.js';
 
 /** COCO's ids are numbers; other sets in its format use file names. */
@@ -12,7 +12,43 @@ const annotationsSchema = z.object({
   images: z.array(z.object({ id: imageId })),
   annotations: z.array(z.object({ image_id: imageId, caption: z.string() })),
 });
+type Annotations = z.infer<typeof annotationsSchema>;
 const resultsSchema = z.array(z.object({ image_id: imageId, caption: z.string() }));
+type Results = z.infer<typeof resultsSchema>;
+
+/** A schema, which finds the fault, and a check that spares sound files its cost, which is most of reading a big one. */
+interface Shape<T> {
+  readonly schema: z.ZodType<T>;
+  /** Never true of what the schema refuses. */
+  readonly isSound: (content: unknown) => content is T;
+}
+
+const annotationsShape: Shape<Annotations> = {
+  schema: annotationsSchema,
+  isSound: (content): content is Annotations =>
+    isObject(content) &&
+    Array.isArray(content['images']) &&
+    content['images'].every((image: unknown) => isObject(image) && isImageId(image['id'])) &&
+    areCaptions(content['annotations']),
+};
+const resultsShape: Shape<Results> = { schema: resultsSchema, isSound: areCaptions };
+
+function areCaptions(content: unknown): content is Results {
+  return (
+    Array.isArray(content) &&
+    content.every(
+      (item: unknown) => isObject(item) && isImageId(item['image_id']) && typeof item['caption'] === 'string',
+    )
+  );
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function isImageId(value: unknown): value is ImageId {
+  return typeof value === 'string' ? value !== '' : Number.isSafeInteger(value);
+}
 
 export interface ResultsToScore {
   /** COCO's caption annotations: `{images: [{id}], annotations: [{image_id, caption}]}`. */
@@ -23,23 +59,22 @@ export interface ResultsToScore {
   readonly partial?: boolean;
 }
 
-/** A caption of a results file with its image's references, tokenised. */
-export interface ReadCaption extends ScoredCaption {
+/** A caption of a results file and what people said of its image, as the files have them. */
+export interface ReadCaption {
   readonly imageId: ImageId;
-  /** As the results file has it. */
   readonly caption: string;
+  readonly references: readonly string[];
 }
 
 /**
- * Reads captions and their references in the order of the annotations' images, tokenised as coco-caption does it: all
- * references as one stream, all captions as another. As there, every result must be for an image of the annotations that
- * has references; beyond it, no image may have two results or, unless `partial`, none. An image with neither result nor
- * reference is passed over.
+ * Reads captions and their references in the order of the annotations' images. As in coco-caption, every result must be
+ * for an image of the annotations that has references; beyond it, no image may have two results or, unless `partial`,
+ * none. An image with neither result nor reference is passed over.
  * @throws ShowtellError `file/missing`, `captions/unreadable`, `captions/duplicate-result`, `captions/unknown-image`,
  * `captions/no-reference`, `captions/missing-result`
  */
 export async function readResults({ annotations, results, partial = false }: ResultsToScore): Promise<ReadCaption[]> {
-  const truth = await readJson(annotations, 'The annotation file', annotationsSchema);
+  const truth = await readJson(annotations, 'The annotation file', annotationsShape);
   const references = new Map<ImageId, string[]>();
   for (const { id } of truth.images) {
     if (references.has(id))
@@ -59,7 +94,7 @@ export async function readResults({ annotations, results, partial = false }: Res
   }
 
   const candidates = new Map<ImageId, string>();
-  for (const { image_id, caption } of await readJson(results, 'The results file', resultsSchema)) {
+  for (const { image_id, caption } of await readJson(results, 'The results file', resultsShape)) {
     if (candidates.has(image_id))
       throw new ShowtellError('captions/duplicate-result', { file: results, imageId: image_id });
     candidates.set(image_id, caption);
@@ -80,22 +115,24 @@ export async function readResults({ annotations, results, partial = false }: Res
   }
   if (candidates.size === 0) throw unreadable(results, 'The results file', 'it holds no captions');
 
-  const paired = described.flatMap(([imageId, captions]) => {
+  return described.flatMap(([imageId, references]) => {
     const caption = candidates.get(imageId);
-    return caption === undefined ? [] : [{ imageId, caption, captions }];
+    return caption === undefined ? [] : [{ imageId, caption, references }];
   });
-  const tokens = tokenizeCaptions(paired.map(({ caption }) => caption));
-  const referenceTokens = tokenizeCaptions(paired.flatMap(({ captions }) => captions));
+}
+
+/** Captions tokenised as coco-caption does it: all references as one stream, all captions as another. */
+export function tokenizeResults(captions: readonly ReadCaption[]): ScoredCaption[] {
+  const candidates = tokenizeCaptions(captions.map(({ caption }) => caption));
+  const references = tokenizeCaptions(captions.flatMap((caption) => caption.references));
   let end = 0;
-  return paired.map(({ imageId, caption, captions }, i) => ({
-    imageId,
-    caption,
-    candidate: tokens[i] ?? [],
-    references: referenceTokens.slice(end, (end += captions.length)),
+  return captions.map((caption, i) => ({
+    candidate: candidates[i] ?? [],
+    references: references.slice(end, (end += caption.references.length)),
   }));
 }
 
-async function readJson<T>(file: string, what: string, schema: z.ZodType<T>): Promise<T> {
+async function readJson<T>(file: string, what: string, { schema, isSound }: Shape<T>): Promise<T> {
   let text: string;
   try {
     text = await readFile(file, 'utf8');
@@ -110,6 +147,7 @@ async function readJson<T>(file: string, what: string, schema: z.ZodType<T>): Pr
   } catch (cause) {
     throw unreadable(file, what, `it is no JSON (${(cause as Error).message})`, cause);
   }
+  if (isSound(json)) return json;
   const parsed = schema.safeParse(json);
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;

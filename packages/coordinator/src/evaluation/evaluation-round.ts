@@ -5,7 +5,8 @@ import {
   type RecordEvaluation,
 } from '@showtell/shared/generated/showtell/v1/parameters.js';
 import type { Dispatcher } from '../dispatcher.js';
-import type { Evaluation, EvaluationResult } from './evaluation.js';
+import type { EvaluationThread } from './evaluation-thread.js';
+import type { EvaluationResult } from './evaluation.js';
 
 interface Round {
   readonly step: number;
@@ -20,13 +21,13 @@ export class EvaluationRound {
   private round: Round | null = null;
 
   constructor(
-    private readonly evaluation: Evaluation,
+    private readonly evaluation: EvaluationThread,
     private readonly dispatcher: Dispatcher,
     private readonly generation: number,
   ) {}
 
   async evaluate(step: number, lineage: number): Promise<EvaluationResult> {
-    const work = this.evaluation.work();
+    const { work } = this.evaluation;
     const results = await new Promise<(readonly RecordEvaluation[])[]>((done, failed) => {
       this.round = { step, lineage, results: work.map(() => undefined), missing: work.length, done };
       this.dispatcher.evaluate(step, work).catch(failed);
@@ -45,7 +46,7 @@ export class EvaluationRound {
       unit.step === round.step &&
       version?.step === round.step;
     if (!isCurrent) return { verdict: Verdict.VERDICT_STALE, detail: 'no such evaluation is under way' };
-    if (unit.index >= round.results.length || records.length !== this.evaluation.recordsIn(unit.index))
+    if (records.length !== this.evaluation.work[unit.index]?.value.records.length)
       return { verdict: Verdict.VERDICT_INVALID, detail: `unit ${unit.index} does not have ${records.length} records` };
     if (round.results[unit.index] !== undefined) return { verdict: Verdict.VERDICT_DUPLICATE, detail: '' };
     const bad = records.findIndex((record) => !Number.isFinite(record.lossSum));

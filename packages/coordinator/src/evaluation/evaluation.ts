@@ -8,7 +8,7 @@ import { EvaluationKind, type Unit } from '@showtell/shared/generated/showtell/v
 import type { Job } from '@showtell/shared/job/job.js';
 import { exactLog } from '@showtell/shared/exact-math.js';
 import { captionScores, roundScore } from './scores/caption-scores.js';
-import type { ScoredCaption } from './scores/ngrams.js';
+import type { ScoredCaption } from './scores/number-tokens.js';
 import { colorAccuracy } from './scores/colors.js';
 import { captionKey, measureNovelty } from './scores/novelty.js';
 import { perplexity } from './scores/perplexity.js';
@@ -46,11 +46,18 @@ export interface EvaluationResult {
   readonly images: readonly CaptionedImage[];
 }
 
-type EvaluationWork = Extract<Unit['work'], { $case: 'evaluation' }>;
+/** What a unit of an evaluation is to compute. */
+export type EvaluationWork = Extract<Unit['work'], { $case: 'evaluation' }>;
 
 interface Picture {
   readonly imageId: number;
   readonly record: RecordRef;
+}
+
+/** What people said of a picture, as they wrote it and as it is scored. */
+interface Reference {
+  readonly text: string;
+  readonly tokens: readonly string[];
 }
 
 /** Annotations in COCO's form, as far as references need them. */
@@ -67,7 +74,7 @@ export class Evaluation {
     private readonly split: Split,
     private readonly perplexityUnits: readonly (readonly RecordRef[])[],
     private readonly captionUnits: readonly (readonly Picture[])[],
-    private readonly references: ReadonlyMap<number, readonly string[]>,
+    private readonly references: ReadonlyMap<number, readonly Reference[]>,
     private readonly trainingCaptions: ReadonlySet<string>,
     /** Loss a word, in nats, of guessing each word by how often the training captions have it. */
     readonly unigramLossPerWord: number,
@@ -109,11 +116,6 @@ export class Evaluation {
     ];
   }
 
-  /** How many results unit `index` must have. */
-  recordsIn(index: number): number {
-    return (this.perplexityUnits[index] ?? this.captionUnits[index - this.perplexityUnits.length] ?? []).length;
-  }
-
   /** @param results of every unit, in index order. */
   score(results: readonly (readonly RecordEvaluation[])[]): EvaluationResult {
     let lossSum = 0;
@@ -128,7 +130,7 @@ export class Evaluation {
         const result = results[this.perplexityUnits.length + unit]?.[i];
         if (result === undefined || result.skipped) return [];
         const captions = result.captions.map(({ caption, logProbability }) => ({ caption, logprob: logProbability }));
-        return [{ imageId, record, captions, references: this.references.get(imageId) ?? [] }];
+        return [{ imageId, record, captions, references: this.referencesOf(imageId).map(({ text }) => text) }];
       }),
     );
     const lossPerWord = lossSum / words;
@@ -143,10 +145,14 @@ export class Evaluation {
     };
   }
 
+  private referencesOf(imageId: number): readonly Reference[] {
+    return this.references.get(imageId) ?? [];
+  }
+
   private scoreCaptions(images: readonly CaptionedImage[]): NonNullable<EvaluationScores['captions']> {
-    const scored = images.map(({ captions, references }): ScoredCaption => ({
+    const scored = images.map(({ imageId, captions }): ScoredCaption => ({
       candidate: tokenizeCaption(captions[0]?.caption ?? ''),
-      references: references.map(tokenizeCaption),
+      references: this.referencesOf(imageId).map(({ tokens }) => tokens),
     }));
     const scores = captionScores(scored).corpus;
     const colors = colorAccuracy(scored);
@@ -190,16 +196,18 @@ async function readReferences(
   split: Split,
   pictures: readonly Picture[],
   { vocabulary }: Dataset,
-): Promise<ReadonlyMap<number, readonly string[]>> {
-  const references = new Map<number, string[]>(pictures.map(({ imageId }) => [imageId, []]));
+): Promise<ReadonlyMap<number, readonly Reference[]>> {
+  const references = new Map<number, Reference[]>(pictures.map(({ imageId }) => [imageId, []]));
+  const add = (imageId: number, text: string): void =>
+    void references.get(imageId)?.push({ text, tokens: tokenizeCaption(text) });
   if (split.captionsFile !== null) {
     const { annotations } = JSON.parse(await readFile(split.captionsFile, 'utf8')) as CaptionAnnotations;
-    for (const { image_id, caption } of annotations) references.get(image_id)?.push(caption);
+    for (const { image_id, caption } of annotations) add(image_id, caption);
   } else if (pictures.length > 0) {
     for (let i = 0; i < split.count; i++) {
       const { imageId, ids } = decodeCaptionIds(await readRecord(split, split.record(i)));
       const words = Array.from(ids.subarray(1, -1), (id) => vocabulary.word(id));
-      references.get(imageId)?.push(words.join(' '));
+      add(imageId, words.join(' '));
     }
   }
   return references;

@@ -1,8 +1,8 @@
 import { parentPort, workerData } from 'node:worker_threads';
-import { ShowtellError } from '@showtell/shared/errors.js';
+import { thrown } from '@showtell/shared/thrown-error.js';
 import { openEngine } from './choose-engine.js';
 import type { Engine } from './engine.js';
-import type { EngineCall, EngineReply, EngineThreadData, ThrownError } from './engine-thread.js';
+import type { EngineCall, EngineReply, EngineThreadData } from './engine-thread.js';
 
 /** The engine's own thread: opens it, then answers one call after another. */
 const port = parentPort;
@@ -42,19 +42,4 @@ function ownBuffers(value: unknown): ArrayBuffer[] {
   note(value);
   if (typeof value === 'object' && value !== null) Object.values(value).forEach(note);
   return [...buffers];
-}
-
-function fieldsOf({ code, facts, name, message }: ThrownError): ThrownError {
-  return { code, facts, name, message };
-}
-
-function thrown(error: unknown): ThrownError {
-  if (error instanceof ShowtellError) {
-    return fieldsOf(error);
-  }
-  if (error instanceof Error) {
-    const { name, message, stack } = error;
-    return stack === undefined ? { name, message } : { name, message, stack };
-  }
-  return { name: 'Error', message: String(error) };
 }

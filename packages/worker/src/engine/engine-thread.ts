@@ -1,7 +1,8 @@
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import type { EngineName } from '@showtell/shared/job/job.js';
-import { ShowtellError, type ErrorCode, type ErrorFacts } from '@showtell/shared/errors.js';
+import { ShowtellError } from '@showtell/shared/errors.js';
+import { revive, type ThrownError } from '@showtell/shared/thrown-error.js';
 import { prepareEngine } from './choose-engine.js';
 import type {
   CaptionBatch,
@@ -29,15 +30,6 @@ export type EngineCall = {
 export interface EngineThreadData {
   readonly engine: EngineName;
   readonly options: EngineOptions;
-}
-
-/** An error as it crosses threads: those of the table by code and facts, the rest by their text. */
-export interface ThrownError {
-  readonly code?: string | undefined;
-  readonly facts?: unknown;
-  readonly name: string;
-  readonly message: string;
-  readonly stack?: string;
 }
 
 export type EngineReply =
@@ -160,12 +152,4 @@ function requireShared(values: readonly (Float32Array | undefined)[]): void {
     if (value !== undefined && !(value.buffer instanceof SharedArrayBuffer))
       throw new TypeError('parameters and gradients must lie in shared memory (allocateShared)');
   }
-}
-
-function revive({ code, facts, name, message, stack }: ThrownError): Error {
-  if (code !== undefined) return new ShowtellError(code as ErrorCode, facts as ErrorFacts<ErrorCode>);
-  const error = new Error(message);
-  error.name = name;
-  if (stack !== undefined) error.stack = stack;
-  return error;
 }

@@ -1,11 +1,13 @@
-import { writeFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
 import { ShowtellError } from '@showtell/shared/errors.js';
 import { lineProgress } from '@showtell/shared/set-up/progress.js';
 import type { Command } from 'commander';
-import { readResults, type ImageId, type ReadCaption } from '../../evaluation/coco-results.js';
+import { readResults, tokenizeResults, type ImageId } from '../../evaluation/coco-results.js';
 import { ensureMeteor } from '../../evaluation/meteor-files.js';
 import { captionScores, type CaptionScores, type SetScores } from '../../evaluation/scores/caption-scores.js';
 import { meteor, type MeteorScores } from '../../evaluation/scores/meteor.js';
+import type { ScoredCaption } from '../../evaluation/scores/number-tokens.js';
+import { NewFile } from '../../new-file.js';
 
 interface EvaluateOptions {
   readonly annotations: string;
@@ -34,7 +36,7 @@ Example:
   showtell evaluate --annotations captions_val2014.json --results captions.json --json
 
 Exit codes: 0, 65 the files do not fit each other or are damaged, 66 one is missing, 69 --meteor and it cannot be had,
-70 METEOR's program failed.
+70 METEOR's program failed, 73 a file to write exists already or cannot be written.
 `;
 
 export function register(program: Command): void {
@@ -46,8 +48,11 @@ export function register(program: Command): void {
     .option('--partial', 'score only the images that have a result')
     .option('--meteor', 'METEOR must be among the scores (default: it is where there is Java)')
     .option('--no-meteor', 'leave METEOR out')
-    .option('--per-image [file]', "each image's scores too; to FILE as a JSON array, coco-caption's evalImgs")
-    .option('--write-results <file>', 'write the captions scored as plain COCO results, for the official tools')
+    .option('--per-image [file]', "each image's scores too; to a new FILE as a JSON array, coco-caption's evalImgs")
+    .option(
+      '--write-results <file>',
+      'write the captions scored to a new file as plain COCO results, for the official tools',
+    )
     .option('--json', "print the scores as one JSON object, under coco-caption's names")
     .addHelpText('after', help)
     .action(evaluate);
@@ -55,20 +60,24 @@ export function register(program: Command): void {
 
 async function evaluate(options: EvaluateOptions): Promise<void> {
   const { annotations, results, partial = false } = options;
+  const imagesFile = typeof options.perImage === 'string' ? options.perImage : undefined;
+  if (imagesFile !== undefined && options.writeResults !== undefined) refuseOneFile(imagesFile, options.writeResults);
+  await using imagesOut = imagesFile === undefined ? null : await NewFile.open(imagesFile);
+  await using resultsOut = options.writeResults === undefined ? null : await NewFile.open(options.writeResults);
+
   const captions = await readResults({ annotations, results, partial });
-  const scores = captionScores(captions);
-  const found = await meteorOf(captions, options.meteor);
+  const tokenized = tokenizeResults(captions);
+  const scores = captionScores(tokenized);
+  const found = await meteorOf(tokenized, options.meteor);
   const corpus = named(scores.corpus, found.scores?.corpus);
   const images = captions.map(({ imageId }, i) => ({
     image_id: imageId,
     ...named(scores.captions[i] as CaptionScores, found.scores?.captions[i]),
   }));
-  if (options.writeResults !== undefined)
-    await write(
-      options.writeResults,
-      captions.map(({ imageId, caption }) => ({ image_id: imageId, caption })),
-    );
-  if (typeof options.perImage === 'string') await write(options.perImage, images);
+  await imagesOut?.write(toJson(images));
+  await resultsOut?.write(toJson(captions.map(({ imageId, caption }) => ({ image_id: imageId, caption }))));
+  await imagesOut?.putInPlace();
+  await resultsOut?.putInPlace();
   const shown = options.perImage === true ? images : null;
   if (options.json) {
     const absent = found.absent === null ? {} : { absent: { METEOR: found.absent } };
@@ -86,7 +95,7 @@ function named({ ROUGE_L, CIDEr, ...bleus }: SetScores['corpus'], meteor: number
 
 /** @param wanted whether METEOR must be had, may be left out (undefined) or is left out. */
 async function meteorOf(
-  captions: readonly ReadCaption[],
+  captions: readonly ScoredCaption[],
   wanted: boolean | undefined,
 ): Promise<{ scores: MeteorScores | null; absent: string | null }> {
   if (wanted === false) return { scores: null, absent: 'left out by --no-meteor' };
@@ -100,12 +109,14 @@ async function meteorOf(
   return { scores: await meteor(program, captions), absent: null };
 }
 
-async function write(file: string, content: unknown): Promise<void> {
-  try {
-    await writeFile(file, `${JSON.stringify(content, null, 1)}\n`);
-  } catch (cause) {
-    throw new ShowtellError('file/unwritable', { file, detail: (cause as Error).message }, { cause });
-  }
+function refuseOneFile(perImage: string, writeResults: string): void {
+  if (resolve(perImage) !== resolve(writeResults)) return;
+  const detail = `--per-image and --write-results both name ${perImage}`;
+  throw new ShowtellError('usage/invalid', { detail, command: 'evaluate' });
+}
+
+function toJson(content: unknown): string {
+  return `${JSON.stringify(content, null, 1)}\n`;
 }
 
 function table(images: number, scores: AllScores, absent: string | null): string {

@@ -1,4 +1,5 @@
-import { type CountedCaption, type CountedSet, longestNgram } from './ngrams.js';
+import { firstListOf, longestNgram, mostNgrams, type NgramCounts } from './ngrams.js';
+import { listLength, type NumberedSet, type NumberLists } from './number-tokens.js';
 
 /** BLEU-1, -2, -3, -4, each in [0, 1]. */
 export type BleuScores = [number, number, number, number];
@@ -27,56 +28,62 @@ interface Counts {
  * BLEU-1..4 as pycocoevalcap's `Bleu(4)` has it: the closest reference's length, no smoothing but the two constants that
  * keep a quotient finite. A perfect caption therefore scores just under 1.
  */
-export function bleu({ captions, ngrams }: CountedSet): Bleu {
-  const most = new Int32Array(ngrams);
+export function bleu(set: NumberedSet, ngrams: NgramCounts): Bleu {
+  const most = new Int32Array(mostNgrams(ngrams));
   const total = noCounts();
-  const scores = captions.map((caption) => {
-    const counts = count(caption, most);
+  const captions: BleuScores[] = [];
+  for (let picture = 0; picture < set.pictures; picture++) {
+    const counts = count(set, ngrams, picture, most);
     for (let order = 0; order < longestNgram; order++) {
       total.correct[order] = (total.correct[order] ?? 0) + (counts.correct[order] ?? 0);
       total.guess[order] = (total.guess[order] ?? 0) + (counts.guess[order] ?? 0);
     }
     total.candidateLength += counts.candidateLength;
     total.referenceLength += counts.referenceLength;
-    return score(counts);
-  });
-  return { corpus: score(total), captions: scores };
+    captions.push(score(counts));
+  }
+  return { corpus: score(total), captions };
 }
 
 function noCounts(): Counts {
   return { correct: [0, 0, 0, 0], guess: [0, 0, 0, 0], candidateLength: 0, referenceLength: 0 };
 }
 
-/** @param most how often each n-gram occurs in one reference at most: zeros on entering and on leaving. */
-function count({ candidate, references }: CountedCaption, most: Int32Array): Counts {
+/** @param most room for how often each of the picture's n-grams occurs in one reference at most */
+function count(set: NumberedSet, ngrams: NgramCounts, picture: number, most: Int32Array): Counts {
+  const { firsts, ids, times, starts } = ngrams;
+  const candidate = set.firsts[picture] as number;
+  const end = set.firsts[picture + 1] as number;
   const counts = noCounts();
-  counts.candidateLength = candidate.words;
-  counts.referenceLength = closestLength(
-    candidate.words,
-    references.map(({ words }) => words),
-  );
-  for (const { ids, times } of references)
-    for (let i = 0; i < ids.length; i++) {
-      const id = ids[i] as number;
-      if ((times[i] as number) > (most[id] as number)) most[id] = times[i] as number;
-    }
-  let i = 0;
+  counts.candidateLength = listLength(set.words, candidate);
+  counts.referenceLength = closestLength(set.words, candidate, end);
+  const firstNgram = firsts[picture * longestNgram] as number;
+  most.fill(0, 0, (firsts[(picture + 1) * longestNgram] as number) - firstNgram);
   for (let order = 0; order < longestNgram; order++) {
+    const list = firstListOf(set, picture, order);
+    const [begin, middle] = [starts[list] as number, starts[list + 1] as number];
+    const last = starts[list + end - candidate] as number;
+    for (let place = middle; place < last; place++) {
+      const at = (ids[place] as number) - firstNgram;
+      most[at] = Math.max(most[at] as number, times[place] as number);
+    }
     let correct = 0;
-    for (const end = candidate.ends[order] ?? 0; i < end; i++)
-      correct += Math.min(candidate.times[i] as number, most[candidate.ids[i] as number] as number);
+    for (let place = begin; place < middle; place++)
+      correct += Math.min(times[place] as number, most[(ids[place] as number) - firstNgram] as number);
     counts.correct[order] = correct;
-    counts.guess[order] = Math.max(0, candidate.words - order);
+    counts.guess[order] = Math.max(0, counts.candidateLength - order);
   }
-  for (const { ids } of references) for (const id of ids) most[id] = 0;
   return counts;
 }
 
-function closestLength(length: number, references: readonly number[]): number {
-  let best = references[0] ?? 0;
-  for (const candidate of references) {
-    const nearer = Math.abs(candidate - length) - Math.abs(best - length);
-    if (nearer < 0 || (nearer === 0 && candidate < best)) best = candidate;
+/** Of the references' lengths, captions `candidate + 1` to `end`, the one nearest to the candidate's; 0 for none. */
+function closestLength(words: NumberLists, candidate: number, end: number): number {
+  const length = listLength(words, candidate);
+  let best = candidate + 1 < end ? listLength(words, candidate + 1) : 0;
+  for (let reference = candidate + 2; reference < end; reference++) {
+    const other = listLength(words, reference);
+    const nearer = Math.abs(other - length) - Math.abs(best - length);
+    if (nearer < 0 || (nearer === 0 && other < best)) best = other;
   }
   return best;
 }

@@ -1,7 +1,8 @@
 import { bleu } from './bleu.js';
 import { cider } from './cider.js';
-import { countNgrams, type ScoredCaption } from './ngrams.js';
-import { captionRougeL } from './rouge-l.js';
+import { countNgrams } from './ngrams.js';
+import { numberTokens, type ScoredCaption } from './number-tokens.js';
+import { rougeL } from './rouge-l.js';
 
 /** Scores under coco-caption's names and in its order. */
 export interface CaptionScores {
@@ -22,10 +23,11 @@ export interface SetScores<Scores = CaptionScores> {
 
 /** Scores of a set of captions; all of it matters to each value, so it is not to be computed in parts. */
 export function captionScores(captions: readonly ScoredCaption[]): SetScores {
-  const counted = countNgrams(captions);
-  const bleus = bleu(counted);
-  const ciders = cider(counted);
-  const rouges = captions.map(captionRougeL);
+  const set = numberTokens(captions);
+  const ngrams = countNgrams(set);
+  const bleus = bleu(set, ngrams);
+  const ciders = cider(set, ngrams);
+  const rouges = rougeL(set);
   return {
     corpus: named(bleus.corpus, mean(rouges), mean(ciders)),
     captions: bleus.captions.map((own, i) => named(own, rouges[i] ?? 0, ciders[i] ?? 0)),

@@ -1,88 +1,82 @@
-import { type CountedSet, longestNgram, type NgramCounts } from './ngrams.js';
+import { documentFrequencies } from './document-frequency.js';
+import { firstListOf, longestNgram, mostNgrams, type NgramCounts } from './ngrams.js';
+import { listLength, type NumberedSet } from './number-tokens.js';
 
 /** Width of the Gaussian that punishes a difference in length, in bigrams. */
 const sigma = 6;
-
-/** A caption as tf-idf vectors, one for each order of n-grams. */
-interface Vector {
-  readonly counts: NgramCounts;
-  /** Of the n-gram at the same place of the counts. */
-  readonly weights: Float64Array;
-  /** Per order. */
-  readonly norms: readonly number[];
-  /** Bigrams, which is what pycocoevalcap takes for the length: no word and one word are equally long. */
-  readonly length: number;
-}
 
 /**
  * CIDEr of each caption as pycocoevalcap's `Cider` has it (clipped counts and Gaussian length penalty, that is CIDEr-D,
  * without stemming), in [0, 10]; the set's is their mean. Document frequencies come from the references given here, so a
  * caption's value depends on the whole set; with one picture, or the same n-grams in all, every weight and score is 0.
  */
-export function cider(set: CountedSet): number[] {
-  const rarity = rarityOf(set);
-  const found = new Float64Array(set.ngrams);
-  return set.captions.map(({ candidate, references }) => {
-    if (references.length === 0) return 0;
-    const vector = weigh(candidate, rarity);
+export function cider(set: NumberedSet, counts: NgramCounts): number[] {
+  const weights = weigh(set, counts, documentFrequencies(set, counts));
+  /** Of each n-gram of a picture, its weight in the candidate; 0 where that has it not. */
+  const ofCandidate = new Float64Array(mostNgrams(counts));
+  return Array.from({ length: set.pictures }, (_, picture) => {
+    const candidate = set.firsts[picture] as number;
+    const references = (set.firsts[picture + 1] as number) - candidate - 1;
+    if (references === 0) return 0;
+    const firstNgram = counts.firsts[picture * longestNgram] as number;
+    ofCandidate.fill(0, 0, (counts.firsts[(picture + 1) * longestNgram] as number) - firstNgram);
     let sum = 0;
-    for (const reference of references) sum += compare(vector, weigh(reference, rarity), found);
-    return (10 * sum) / longestNgram / references.length;
+    for (let order = 0; order < longestNgram; order++) {
+      const list = firstListOf(set, picture, order);
+      const last = counts.starts[list + 1] as number;
+      for (let place = counts.starts[list] as number; place < last; place++)
+        ofCandidate[(counts.ids[place] as number) - firstNgram] = weights[place] as number;
+      const candidateNorm = norm(list, counts, weights);
+      for (let i = 1; i <= references; i++) {
+        const norms = candidateNorm * norm(list + i, counts, weights);
+        const common = clippedProduct(list + i, counts, weights, ofCandidate, firstNgram);
+        const difference = bigrams(set, candidate) - bigrams(set, candidate + i);
+        sum += (norms === 0 ? common : common / norms) * Math.exp(-(difference * difference) / (2 * sigma * sigma));
+      }
+    }
+    return (10 * sum) / longestNgram / references;
   });
 }
 
-/** Of each n-gram: logarithm of the number of pictures over the number of those with the n-gram in a reference. */
-function rarityOf({ captions, ngrams }: CountedSet): Float64Array {
-  const frequency = new Int32Array(ngrams);
-  const seenIn = new Int32Array(ngrams).fill(-1);
-  for (const [picture, { references }] of captions.entries())
-    for (const { ids } of references)
-      for (const id of ids) {
-        if (seenIn[id] === picture) continue;
-        seenIn[id] = picture;
-        frequency[id] = (frequency[id] as number) + 1;
-      }
-  const logPictures = Math.log(captions.length);
-  const logs = new Float64Array(captions.length + 1).map((_, pictures) => Math.log(Math.max(1, pictures)));
-  return Float64Array.from(frequency, (pictures) => logPictures - (logs[pictures] as number));
-}
-
-function weigh(counts: NgramCounts, rarity: Float64Array): Vector {
-  const { ids, times, ends } = counts;
+/** Of the n-gram at each place of `counts.ids`: how often the caption has it, the more worth the fewer pictures have it. */
+function weigh(set: NumberedSet, { ids, times }: NgramCounts, frequencies: Int32Array): Float64Array {
+  const logPictures = Math.log(set.pictures);
+  const rarities = new Float64Array(set.pictures + 1).map((_, pictures) => logPictures - Math.log(pictures));
   const weights = new Float64Array(ids.length);
-  const norms: number[] = [];
-  let i = 0;
-  for (const end of ends) {
-    let squares = 0;
-    for (; i < end; i++) {
-      const weight = (times[i] as number) * (rarity[ids[i] as number] as number);
-      weights[i] = weight;
-      squares += weight * weight;
-    }
-    norms.push(Math.sqrt(squares));
-  }
-  return { counts, weights, norms, length: Math.max(0, counts.words - 1) };
+  for (let place = 0; place < weights.length; place++)
+    weights[place] = (times[place] as number) * (rarities[frequencies[ids[place] as number] as number] as number);
+  return weights;
 }
 
-/**
- * Sum over the orders of n-grams.
- * @param found a weight for each n-gram: zeros on entering and on leaving.
- */
-function compare(candidate: Vector, reference: Vector, found: Float64Array): number {
-  const referenceIds = reference.counts.ids;
-  for (let i = 0; i < referenceIds.length; i++) found[referenceIds[i] as number] = reference.weights[i] as number;
-  let sum = 0;
-  let i = 0;
-  for (let order = 0; order < longestNgram; order++) {
-    let similarity = 0;
-    for (const end = candidate.counts.ends[order] ?? 0; i < end; i++) {
-      const other = found[candidate.counts.ids[i] as number] as number;
-      similarity += Math.min(candidate.weights[i] as number, other) * other;
-    }
-    const norm = (candidate.norms[order] ?? 0) * (reference.norms[order] ?? 0);
-    sum += norm === 0 ? similarity : similarity / norm;
+/** Length of the vector of a list's weights. */
+function norm(list: number, { starts }: NgramCounts, weights: Float64Array): number {
+  let squares = 0;
+  const end = starts[list + 1] as number;
+  for (let place = starts[list] as number; place < end; place++) {
+    const weight = weights[place] as number;
+    squares += weight * weight;
   }
-  for (const id of referenceIds) found[id] = 0;
-  const difference = candidate.length - reference.length;
-  return sum * Math.exp(-(difference * difference) / (2 * sigma * sigma));
+  return Math.sqrt(squares);
+}
+
+/** Product of the candidate's and a reference's vectors, in which no weight of the candidate's counts above the reference's. */
+function clippedProduct(
+  list: number,
+  { ids, starts }: NgramCounts,
+  weights: Float64Array,
+  ofCandidate: Float64Array,
+  firstNgram: number,
+): number {
+  let sum = 0;
+  const end = starts[list + 1] as number;
+  for (let place = starts[list] as number; place < end; place++) {
+    const weight = weights[place] as number;
+    sum += Math.min(ofCandidate[(ids[place] as number) - firstNgram] as number, weight) * weight;
+  }
+  return sum;
+}
+
+/** What pycocoevalcap takes for a caption's length, so that no word and one word are equally long. */
+function bigrams({ words }: NumberedSet, caption: number): number {
+  return Math.max(0, listLength(words, caption) - 1);
 }

@@ -1,4 +1,4 @@
-import type { ScoredCaption } from './ngrams.js';
+import type { ScoredCaption } from './number-tokens.js';
 
 /** Each word for a colour, and the one name under which its synonyms count. */
 const colorNames: ReadonlyMap<string, string> = new Map(

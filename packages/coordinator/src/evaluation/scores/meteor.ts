@@ -4,7 +4,7 @@ import { dirname } from 'node:path';
 import { createInterface } from 'node:readline';
 import { ShowtellError } from '@showtell/shared/errors.js';
 import type { MeteorProgram } from '../meteor-files.js';
-import type { ScoredCaption } from './ngrams.js';
+import type { ScoredCaption } from './number-tokens.js';
 
 /** Loading the paraphrases takes some five seconds, the answer to one line a few milliseconds. */
 const silenceLimitMs = 120_000;

@@ -1,116 +1,146 @@
-import { PairIds } from './pair-ids.js';
-
-/** One picture to score: the caption made for it and the captions people wrote, all tokenised. */
-export interface ScoredCaption {
-  readonly candidate: readonly string[];
-  readonly references: readonly (readonly string[])[];
-}
+import type { NumberedSet } from './number-tokens.js';
+import { pairHash, placesFor } from './pair-numbers.js';
 
 /** The longest n-grams that BLEU and CIDEr count. */
 export const longestNgram = 4;
 
-/** How often a caption has each of its n-grams. */
+/**
+ * How often each caption of a set has each of its n-grams. Equal n-grams of one picture's captions have one number, which
+ * no other picture has: numbers rise from picture to picture and within it from single words to the longest.
+ */
 export interface NgramCounts {
-  /** Words of the caption. */
-  readonly words: number;
-  /** Its different n-grams by number: all single words, then all bigrams, and so on. */
+  /**
+   * The numbers of a picture's n-grams of an order (0 for single words) reach from `firsts[picture * longestNgram + order]`
+   * to the value after that.
+   */
+  readonly firsts: Int32Array;
+  /** Of each n-gram, the one without its last word; 0, which is no n-gram, for a single word. */
+  readonly prefixes: Int32Array;
+  /** Of each n-gram, its last word. */
+  readonly lastWords: Int32Array;
+  /** The different n-grams of each caption, list after list as {@link listOf} has them. */
   readonly ids: Int32Array;
-  /** How often the n-gram at the same place of {@link ids} occurs. */
+  /** How often the caption has the n-gram at the same place of {@link ids}. */
   readonly times: Int32Array;
-  /** Where each order's n-grams end in {@link ids}, shortest first. */
-  readonly ends: readonly number[];
+  /** List `i` reaches from place `starts[i]` to `starts[i + 1]`. */
+  readonly starts: Int32Array;
 }
 
-export interface CountedCaption {
-  readonly candidate: NgramCounts;
-  readonly references: readonly NgramCounts[];
+/** The list of a picture's first caption of an order of n-grams; those of its other captions come next. */
+export function firstListOf({ firsts }: NumberedSet, picture: number, order: number): number {
+  const [first, end] = [firsts[picture] as number, firsts[picture + 1] as number];
+  return first * longestNgram + order * (end - first);
 }
 
-/** A set of captions in which equal n-grams have one number. */
-export interface CountedSet {
-  readonly captions: readonly CountedCaption[];
-  /** All numbers of n-grams are below it. */
-  readonly ngrams: number;
+/** Counts the n-grams of one to {@link longestNgram} words of a set of captions. */
+export function countNgrams(set: NumberedSet): NgramCounts {
+  const { pictures, firsts: captions, words } = set;
+  const found = new PictureNgrams(words.items.length, mostWords(set));
+  const firsts = new Int32Array(pictures * longestNgram + 1);
+  const ids = new Int32Array(longestNgram * words.items.length);
+  const times = new Int32Array(ids.length);
+  const starts = new Int32Array(longestNgram * (words.starts.length - 1) + 1);
+  /** Of the n-grams that begin at each word of a picture, the one of the order before. */
+  const prefixes = new Int32Array(mostWords(set));
+  /** Of each n-gram of a picture, where the caption that had it last has it. */
+  const places = new Int32Array(longestNgram * mostWords(set));
+  let list = 0;
+  let end = 0;
+  for (let picture = 0; picture < pictures; picture++) {
+    const [first, last] = [captions[picture] as number, captions[picture + 1] as number];
+    const [firstWord, endWord] = [words.starts[first] as number, words.starts[last] as number];
+    const firstNgram = found.beginPicture();
+    prefixes.fill(0, 0, endWord - firstWord);
+    for (let order = 0; order < longestNgram; order++) {
+      firsts[picture * longestNgram + order] = found.end;
+      for (let caption = first; caption < last; caption++) {
+        const begin = (starts[list++] = end);
+        const endCaption = (words.starts[caption + 1] as number) - order;
+        for (let at = words.starts[caption] as number; at < endCaption; at++) {
+          const id = found.number(prefixes[at - firstWord] as number, words.items[at + order] as number);
+          prefixes[at - firstWord] = id;
+          let place = places[id - firstNgram] as number;
+          // What is noted may be of another caption.
+          if (place < begin || ids[place] !== id) {
+            place = places[id - firstNgram] = end++;
+            ids[place] = id;
+          }
+          times[place] = (times[place] as number) + 1;
+        }
+      }
+    }
+  }
+  starts[list] = end;
+  firsts[pictures * longestNgram] = found.end;
+  return {
+    firsts,
+    prefixes: found.prefixes,
+    lastWords: found.lastWords,
+    ids: ids.subarray(0, end),
+    times: times.subarray(0, end),
+    starts,
+  };
+}
+
+/** Words of the picture that has the most, all its captions together. */
+function mostWords({ pictures, firsts, words }: NumberedSet): number {
+  let most = 0;
+  for (let picture = 0; picture < pictures; picture++) {
+    const [begin, end] = [firsts[picture] as number, firsts[picture + 1] as number];
+    most = Math.max(most, (words.starts[end] as number) - (words.starts[begin] as number));
+  }
+  return most;
 }
 
 /**
- * White space as Python's `str.split()` sees it. pycocoevalcap's BLEU and CIDEr split a tokenised caption with it, so the
- * no-break space that the tokeniser leaves inside `2 1/2` parts words there, though not in ROUGE-L.
+ * Numbers one picture's n-grams after another's, from 1 on: a hash table with open addressing that is small enough for the
+ * processor's nearest cache, since it has room for one picture's only. What it holds of pictures before counts as free.
  */
-const pythonSpace = /[\t-\r\x1c-\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+/;
+class PictureNgrams {
+  readonly prefixes: Int32Array;
+  readonly lastWords: Int32Array;
+  end = 1;
+  #first = 1;
+  readonly #table: Int32Array;
+  readonly #mask: number;
 
-/** Counts the n-grams of one to {@link longestNgram} words of a set of captions. */
-export function countNgrams(captions: readonly ScoredCaption[]): CountedSet {
-  const counter = new NgramCounter();
-  const counted = captions.map(({ candidate, references }) => ({
-    candidate: counter.count(candidate),
-    references: references.map((reference) => counter.count(reference)),
-  }));
-  return { captions: counted, ngrams: counter.end };
-}
-
-class NgramCounter {
-  /** A word alone is the pair of nothing (0) and it, a longer n-gram that of all before its last word and that. */
-  readonly #ids = new PairIds();
-  readonly #words = new Map<string, number>();
-  /** The words of each token, by number: nearly always one. */
-  readonly #tokens = new Map<string, readonly number[]>();
-  /** Of each n-gram, where in the list of the caption that had it last it stands. */
-  #place = new Int32Array(1 << 12);
-
-  get end(): number {
-    return this.#ids.end;
+  /**
+   * @param words of the set
+   * @param ofPicture words of one picture at most
+   */
+  constructor(words: number, ofPicture: number) {
+    this.prefixes = new Int32Array(longestNgram * words + 1);
+    this.lastWords = new Int32Array(longestNgram * words + 1);
+    const places = placesFor(longestNgram * ofPicture);
+    this.#table = new Int32Array(places);
+    this.#mask = places - 1;
   }
 
-  count(tokens: readonly string[]): NgramCounts {
-    const words: number[] = [];
-    for (const token of tokens) for (const word of this.#wordsOf(token)) words.push(word);
-    const most = longestNgram * words.length;
-    const ids = new Int32Array(most);
-    const times = new Int32Array(most);
-    const prefixes = new Int32Array(words.length);
-    const ends: number[] = [];
-    let length = 0;
-    for (let order = 1; order <= longestNgram; order++) {
-      for (let start = 0; start + order <= words.length; start++) {
-        const id = this.#ids.of(prefixes[start] as number, words[start + order - 1] as number);
-        prefixes[start] = id;
-        if (id >= this.#place.length) this.#makeRoom();
-        // The place may be of another caption: it counts when this one has the n-gram there.
-        let place = this.#place[id] as number;
-        if (place >= length || ids[place] !== id) {
-          place = length++;
-          this.#place[id] = place;
-          ids[place] = id;
-        }
-        times[place] = (times[place] as number) + 1;
-      }
-      ends.push(length);
+  /** @returns the number that the picture's first n-gram will have */
+  beginPicture(): number {
+    return (this.#first = this.end);
+  }
+
+  number(prefix: number, lastWord: number): number {
+    let place = pairHash(prefix, lastWord) & this.#mask;
+    for (;;) {
+      const id = this.#table[place] as number;
+      if (id < this.#first) break;
+      if (this.prefixes[id] === prefix && this.lastWords[id] === lastWord) return id;
+      place = (place + 1) & this.#mask;
     }
-    return { words: words.length, ids: ids.subarray(0, length), times: times.subarray(0, length), ends };
-  }
-
-  #wordsOf(token: string): readonly number[] {
-    let words = this.#tokens.get(token);
-    if (words === undefined) {
-      words = token
-        .split(pythonSpace)
-        .filter((word) => word !== '')
-        .map((word) => this.#wordId(word));
-      this.#tokens.set(token, words);
-    }
-    return words;
-  }
-
-  #wordId(word: string): number {
-    let id = this.#words.get(word);
-    if (id === undefined) this.#words.set(word, (id = this.#words.size));
+    const id = this.end++;
+    this.#table[place] = id;
+    this.prefixes[id] = prefix;
+    this.lastWords[id] = lastWord;
     return id;
   }
+}
 
-  #makeRoom(): void {
-    const places = this.#place;
-    this.#place = new Int32Array(places.length * 4);
-    this.#place.set(places);
-  }
+/** The most n-grams that one picture has: what an array for one picture's after another's needs. */
+export function mostNgrams({ firsts }: NgramCounts): number {
+  let most = 0;
+  for (let first = 0; first + longestNgram < firsts.length; first += longestNgram)
+    most = Math.max(most, (firsts[first + longestNgram] as number) - (firsts[first] as number));
+  return most;
 }

@@ -1,0 +1,145 @@
+import { describe, expect, it } from 'vitest';
+import type { UnitId } from '@showtell/shared/generated/showtell/v1/unit.js';
+import { Plan } from '@showtell/shared/plan/plan.js';
+import { journalOf, parametersAt } from '../../support/coordinator-cluster.js';
+import { coordinatorSuite, deedAt, stepsOf } from '../../support/coordinator-suite.js';
+import { eventually } from '../../support/eventually.js';
+import { scrape } from '../../support/scrape.js';
+import type { Deed } from '../../support/scripted-worker.js';
+
+const suite = coordinatorSuite();
+const { begin, resume, good } = suite;
+
+describe('a worker', () => {
+  it('that dies has its units offered again at once', async () => {
+    const run = begin();
+    const worker = await run.worker(good('a', { deed: deedAt(1, 0, 'hold') }));
+    await run.until('step', 1);
+    const second = await run.worker(good('b'));
+    await eventually('the other unit is done', () =>
+      [...worker.results, ...second.results].some(({ id }) => id.step === 1 && id.index === 1 && !id.evaluation),
+    );
+    const began = Date.now();
+    worker.die();
+    await run.until('step', 2);
+    // A lease would have run out after thirty seconds.
+    expect(Date.now() - began).toBeLessThan(20_000);
+    await run.ended;
+    const attempts = (await stepsOf(run.folder))[1]?.units.map(({ index, worker: by, attempt }) => [
+      index,
+      by,
+      attempt,
+    ]);
+    expect(attempts?.[0]).toEqual([0, 'b', expect.toSatisfy((attempt: number) => attempt >= 2)]);
+  });
+
+  it('of another version, job or data is refused, and told why', async () => {
+    const run = begin();
+    for (const [hello, code] of [
+      [{ version: '0.0.1' }, 'worker/other-version'],
+      [{ jobSha256: 'x' }, 'worker/other-job'],
+      [{ datasetDigest: 'x' }, 'worker/other-data'],
+    ] as const) {
+      const worker = await run.worker({ id: 'odd', hello });
+      expect(await worker.answered).toMatchObject({ refusal: { code } });
+      await worker.gone;
+    }
+  });
+
+  it('that computes other numbers is told by its canary, also after a resume', async () => {
+    const run = begin();
+    const worker = await run.worker({ id: 'a', deed: () => 'hold' });
+    expect(await worker.canary('g', 'aa'.repeat(32))).toMatchObject({ accepted: true });
+    expect(await worker.canary('g', 'bb'.repeat(32))).toEqual({ accepted: false, expectedSha256: 'aa'.repeat(32) });
+    run.control.stop();
+    await run.ended;
+    const again = resume(run.folder);
+    const other = await again.worker({ id: 'b', deed: () => 'hold' });
+    expect(await other.canary('g', 'bb'.repeat(32))).toMatchObject({ accepted: false });
+  });
+
+  it('that joins again under its name takes the place of its old session', async () => {
+    const run = begin();
+    const first = await run.worker(good('a', { deed: deedAt(0, 0, 'hold') }));
+    await eventually('it works', () => first.results.length > 0);
+    await run.worker(good('a'));
+    await run.ended;
+    expect(run.events.at(-1)).toMatchObject({ outcome: 'complete' });
+  });
+});
+
+describe('a unit', () => {
+  it('that three times cannot be computed ends the run, its records named', async () => {
+    const run = begin();
+    for (const id of ['a', 'b']) await run.worker(good(id, { deed: deedAt(1, 1, 'fail') }));
+    const error = await run.ended.catch((reason: unknown) => reason);
+    const unit = new Plan(run.job, suite.data.dataset.split('train')).units(1)[1];
+    expect(error).toMatchObject({ code: 'unit/poison', facts: { unit: 'unit 1 of step 1' } });
+    const { failures, records } = (error as { facts: { failures: string[]; records: string } }).facts;
+    expect(failures).toHaveLength(3);
+    expect(failures[0]).toContain('made to fail');
+    for (const { offset } of unit?.records ?? []) expect(records).toContain(`@${offset}`);
+    // What was trained so far is kept.
+    expect(parametersAt(run.folder, 1)).toMatch(/^[0-9a-f]{64}$/);
+  });
+
+  it('whose gradient is not finite twice ends the run', async () => {
+    const run = begin();
+    await run.worker(good('a', { deed: deedAt(1, 0, 'not-finite') }));
+    await expect(run.ended).rejects.toMatchObject({ code: 'unit/poison', facts: { unit: 'unit 0 of step 1' } });
+  });
+
+  it('of an evaluation whose loss is not finite twice ends the run', async () => {
+    const run = begin();
+    await run.worker(good('a', { deed: deedAt(2, 1, 'not-finite', Infinity, true) }));
+    await expect(run.ended).rejects.toMatchObject({
+      code: 'unit/poison',
+      facts: { unit: 'evaluation unit 1 of step 2' },
+    });
+  });
+
+  it('that its worker lost without a word is offered again after a while', async () => {
+    const run = begin(['cluster.stallSeconds=1']);
+    await run.worker(good('a', { deed: deedAt(1, 0, 'vanish', 1) }));
+    await run.until('step', 2);
+  });
+
+  it('is counted by the reason for which it is offered again', async () => {
+    const run = begin(['cluster.stallSeconds=1']);
+    const deeds = [deedAt(1, 0, 'fail', 1), deedAt(2, 0, 'not-finite', 1), deedAt(3, 0, 'vanish', 1), deedAt(3, 1, 'give-back', 1)]; // prettier-ignore
+    const deed = (id: UnitId): Deed => deeds.map((each) => each(id)).find((each) => each !== 'compute') ?? 'compute';
+    await run.worker(good('a', { deed: (id) => (id.step < 4 ? deed(id) : 'hold') }));
+    await run.until('step', 4);
+    let holds = false;
+    const dying = await run.worker(good('b', { deed: () => ((holds = true), 'hold') }));
+    const { http } = await run.announced();
+    const counted = async (): Promise<Record<string, number>> => {
+      const name = /^showtell_units_redelivered_total\{reason="([a-z-]+)"\}$/;
+      return Object.fromEntries(
+        [...(await scrape(http))].flatMap(([key, value]) =>
+          name.test(key) ? [[name.exec(key)?.[1] ?? '', value]] : [],
+        ),
+      );
+    };
+    const before = await counted();
+    expect(before).toEqual({
+      'unit-failed': 1,
+      refused: 1,
+      straggler: expect.toSatisfy((value: number) => value >= 1) as number,
+      'given-back': 1,
+    });
+    await eventually('it holds what had been held too long', () => holds);
+    dying.die();
+    await eventually('its death is counted', async () => ((await counted())['worker-lost'] ?? 0) > 0);
+  });
+
+  it('with undecodable records is counted, journalled once, and too many end the run', async () => {
+    const run = begin(['data.maxCorruptRecords=1']);
+    await run.worker(
+      good('a', { skipped: (id) => (id.step === 1 || id.step === 3 ? [0] : []), deed: deedAt(3, 1, 'hold') }),
+    );
+    await expect(run.ended).rejects.toMatchObject({ code: 'data/too-many-corrupt', facts: { count: 2, limit: 1 } });
+    const skipped = journalOf(run.folder).filter((entry) => entry.type === 'skipped');
+    expect(skipped[0]).toMatchObject({ step: 1, records: [expect.stringContaining('train')] });
+  });
+});
