@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util';
 import { benchCaption } from './caption.js';
 import { benchDecode } from './decode.js';
+import { benchEngines } from './engines.js';
 import { benchEncoders } from './encoders.js';
 import { benchExchange } from './exchange.js';
 import type { BenchFigure } from './figure.js';
@@ -19,6 +20,7 @@ const suites: Readonly<Record<string, () => AsyncGenerator<BenchFigure>>> = {
   decode: benchDecode,
   caption: benchCaption,
   encoders: benchEncoders,
+  engines: benchEngines,
   scores: benchScores,
 };
 

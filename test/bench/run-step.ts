@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process';
 import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import type { EngineName } from '@showtell/shared/job/job.js';
 import type { EncoderName } from '@showtell/shared/model/parameters.js';
 import { median } from './median.js';
 
@@ -21,14 +22,24 @@ export interface StepOptions {
   readonly kind: 'joint' | 'frozen' | 'features';
   readonly precision: 'float32' | 'bfloat16';
   readonly steps: number;
+  /** Compiled TensorFlow graphs where it is not named. */
+  readonly engine?: EngineName;
+  /** The whole encoder and im2txt's decoder where they are not named. */
+  readonly depthMultiplier?: number;
+  readonly decoder?: { readonly embedding: number; readonly units: number; readonly vocabulary: number };
+  readonly batch?: { readonly B: number; readonly T: number };
+  readonly threads?: number;
 }
 
 /** Examples, and words of a caption. */
-const batch = { B: 8, T: 20 };
+const usualBatch = { B: 8, T: 20 };
+const im2txtDecoder = { embedding: 512, units: 512, vocabulary: 12_000 };
 
 /** showtell's steps in a process of their own. */
-export async function showtellStep({ name, size, kind, precision, steps }: StepOptions): Promise<Measured> {
-  const options = { name, kind, precision, threads: threads(), steps, warmup: 2, S: size, ...batch };
+export async function showtellStep(asked: StepOptions): Promise<Measured> {
+  const { size, batch = usualBatch, ...rest } = asked;
+  const usual = { engine: 'tensorflow', depthMultiplier: 1, decoder: im2txtDecoder, threads: threads(), warmup: 2 };
+  const options = { ...usual, ...rest, S: size, ...batch };
   const { stdout } = await promisify(execFile)(
     process.execPath,
     [fileURLToPath(new URL('./step-worker.mjs', import.meta.url)), JSON.stringify(options)],
@@ -47,7 +58,7 @@ export async function torchStep(
   steps: number,
 ): Promise<Measured> {
   const script = fileURLToPath(new URL('./peers/torch_im2txt.py', import.meta.url));
-  const size = ['--batch', String(batch.B), '--caplen', String(batch.T), '--size', String(side)];
+  const size = ['--batch', String(usualBatch.B), '--caplen', String(usualBatch.T), '--size', String(side)];
   const counts = ['--threads', String(threads()), '--steps', String(steps), '--warmup', '3'];
   const { stdout } = await promisify(execFile)(python, [script, ...options, ...size, ...counts], {
     maxBuffer: 1 << 24,

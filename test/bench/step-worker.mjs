@@ -6,9 +6,21 @@ import { featuresOf, parametersOf } from '@showtell/shared/model/parameters.js';
 import { allocateSegments, layOut, tensorView } from '@showtell/shared/tensors/layout.js';
 import { allocateShared } from '@showtell/shared/tensors/shared-memory.js';
 
-const { kind, precision, threads, steps, warmup, B, T, S, name = 'inception_v3' } = JSON.parse(process.argv[2]);
-const decoder = { embedding: 512, units: 512, vocabulary: 12_000 };
-const encoder = { name, depthMultiplier: 1, imageSize: S, batchNormEpsilon: 0.001 };
+const {
+  engine: engineName,
+  kind,
+  precision,
+  threads,
+  steps,
+  warmup,
+  B,
+  T,
+  S,
+  name,
+  depthMultiplier,
+  decoder,
+} = JSON.parse(process.argv[2]);
+const encoder = { name, depthMultiplier, imageSize: S, batchNormEpsilon: 0.001 };
 const { embedding: E, units: U, vocabulary: V } = decoder;
 const F = featuresOf(encoder);
 
@@ -33,7 +45,7 @@ const captions = {
 const gradients = allocateSegments(layout);
 const into = { ...gradients, embeddingRows: shared(B * T * E) };
 
-const engine = await EngineThread.open('tensorflow', {
+const engine = await EngineThread.open(engineName, {
   model: { encoder, decoder },
   precision,
   threads,
