@@ -46,7 +46,7 @@ export function leftOverReason(name: string): LeftOverReason {
   if (slots.test(name) || /(^|\/)beta[12]_power(_\d+)?$/.test(name)) return 'optimizer';
   if (name.endsWith('/ExponentialMovingAverage')) return 'moving average of a weight';
   if (heads.test(name)) return 'classifier head';
-  if (/(^|\/)(learning_rate|save_counter|_CHECKPOINTABLE_OBJECT_GRAPH)(\/\.ATTRIBUTES\/VARIABLE_VALUE)?$/.test(name))
+  if (/(^|\/)(learning_rate|local_step|save_counter|_CHECKPOINTABLE_OBJECT_GRAPH)(\/\.ATTRIBUTES\/VARIABLE_VALUE)?$/.test(name))
     return 'bookkeeping';
   return 'unknown';
 }
