@@ -19,7 +19,7 @@ import zlib
 
 import nets
 import numpy as np
-from nets import slim, tf
+from nets import assign, slim, tf
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 from beam_search import search, words_of
@@ -86,17 +86,15 @@ class Captioner:
         reader = tf.train.load_checkpoint(folder)
         found = reader.get_variable_to_shape_map()
         assert set(found) == {v.op.name for v in self.variables} | {"global_step"}, set(found)
-        for v in self.variables:
-            v.load(reader.get_tensor(v.op.name), self.session)
+        assign(self.session, [(v, reader.get_tensor(v.op.name)) for v in self.variables])
         return int(reader.get_tensor("global_step"))
 
     def draw(self):
-        for v in self.variables:
-            v.load(drawn(v.op.name, v.shape.as_list()), self.session)
+        assign(self.session, [(v, drawn(v.op.name, v.shape.as_list())) for v in self.variables])
 
     def round_to_half(self):
-        for v, value in zip(self.variables, self.session.run(self.variables)):
-            v.load(value.astype(np.float16).astype(np.float32), self.session)
+        values = [value.astype(np.float16).astype(np.float32) for value in self.session.run(self.variables)]
+        assign(self.session, zip(self.variables, values))
 
     def computed(self):
         """Features of the pictures, logarithms of each word's probability in each caption, captions by beam search."""
@@ -128,8 +126,7 @@ class Captioner:
         tf.get_variable("local_step", initializer=np.int32(STEPS), trainable=False)
         values = self.session.run(self.variables)
         self.session.run(tf.global_variables_initializer())
-        for v, value in zip(self.variables, values):
-            v.load(value, self.session)
+        assign(self.session, zip(self.variables, values))
         caption = self.job["captions"][0]
         feed = {self.images: self.pictures[:1], self.sequences: [caption]}
         losses = [self.session.run([train, self.loss], feed)[1] for _ in range(STEPS)]

@@ -96,8 +96,6 @@ def write_variants(captioner, out):
     written("double", plain(np.float64))
     written("colon", plain(np.float32), suffix=":0")
     written("partitioned", cut)
-    written("partitioned-v1", cut, form=V1)
-    written("sharded", plain(np.float32), sharded=True)
     written("sharded-v1", plain(np.float32), form=V1, sharded=True)
     with tf.Graph().as_default(), tf.Session() as session:
         made = {name.replace("/", "_"): plain(np.float32)(name, value) for name, value in list(values.items())[:3]}
@@ -114,8 +112,7 @@ def write_slim(out, pictures, drawn):
             _, points = nets.inception_v3.inception_v3(images, 1001, False, depth_multiplier=0.1)
         tf.train.create_global_step()
         session.run(tf.global_variables_initializer())
-        for v in tf.model_variables():
-            v.load(drawn(v.op.name, v.shape.as_list()), session)
+        nets.assign(session, [(v, drawn(v.op.name, v.shape.as_list())) for v in tf.model_variables()])
         os.makedirs(os.path.join(out, "slim"))
         path = tf.train.Saver().save(session, os.path.join(out, "slim", "inception_v3.ckpt"), write_meta_graph=False)
         features = session.run(tf.reduce_mean(points["Mixed_7c"], [1, 2]))

@@ -26,6 +26,12 @@ tf.logging.set_verbosity(tf.logging.ERROR)
 MIN_DEPTH = 16
 
 
+def assign(session, values):
+    """Gives variables values, as pairs, in one run: `load` takes one for each, which is slow."""
+    values = list(values)
+    session.run([v.initializer for v, _ in values], {v.initializer.inputs[1]: value for v, value in values})
+
+
 def chain(net, *rows):
     """Convolutions one after the other, each (name, channels, kernel[, stride])."""
     for name, channels, kernel, *stride in rows:
