@@ -33,7 +33,7 @@ export function weightsFiles(path: string): WeightsFiles {
   if (stat?.isDirectory() === true) return inFolder(path);
   const prefix = path.replace(/\.(index|meta|data-\d{5}-of-\d{5})$/, '');
   if ((stat === undefined || prefix !== path) && existsSync(`${prefix}.index`)) return bundle(prefix);
-  const shards = shardsOfV1(path);
+  const shards = prefix === path ? shardsOfV1(path) : null;
   if (shards !== null) return { format: 'tensorflow-v1', files: shards };
   if (stat === undefined) throw new ShowtellError('file/missing', { file: path, what: 'The weights file' });
   if (
