@@ -77,6 +77,16 @@ describe('checkpoint import refuses', () => {
       65,
       /model\.ckpt-7\.data-00000-of-00001 is no sound part .* bytes/,
     ],
+    [
+      'data that lack a byte of what is left over',
+      importing((folder) => {
+        const prefix = more('seq_embedding/map/Momentum', [1, 2])(folder);
+        truncateSync(`${prefix}${data}`, readFileSync(`${prefix}${data}`).length - 1);
+        return prefix;
+      }),
+      65,
+      /00000-of-00001 is no sound part .* its tensors end at byte/,
+    ],
     ['an index without data', importing(spoilt(data, rmSync)), 66, /model\.ckpt-7\.data-00000-of-00001 does not exist/],
     [
       'data without an index',
