@@ -53,9 +53,9 @@ const slots = /\/(Adam|Adagrad|Momentum|RMSProp|Ftrl|Adadelta|AdaMax|LARSOptimiz
 /** What TF-Slim's nets have behind the features: classes, and the loss in between that helped to train. */
 const heads = /^(InceptionV\d|InceptionResnetV2)\/(Logits|AuxLogits|Predictions)\//;
 
-/** Counters, and what batch norm keeps to be free of its moving averages' first zero. */
+/** Counters, a loss's scale in mixed precision, and what batch norm keeps to be free of its moving averages' first zero. */
 const bookkeeping =
-  /(^|\/)(learning_rate|local_step|save_counter|_CHECKPOINTABLE_OBJECT_GRAPH|moving_(mean|variance)\/(biased|local_step))(\/\.ATTRIBUTES\/VARIABLE_VALUE)?$/;
+  /(^|\/)(learning_rate|local_step|current_loss_scale|good_steps|save_counter|_CHECKPOINTABLE_OBJECT_GRAPH|moving_(mean|variance)\/(biased|local_step))(\/\.ATTRIBUTES\/VARIABLE_VALUE)?$/;
 
 /**
  * What a variable is that the model has not.
