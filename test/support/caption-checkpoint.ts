@@ -7,6 +7,7 @@ import type { Job, JobInput } from '@showtell/shared/job/job.js';
 import { parseJob } from '@showtell/shared/job/load-job.js';
 import { decoderNames } from '@showtell/shared/model/decoder.js';
 import { initializeParameter } from '@showtell/shared/model/initialize.js';
+import type { ParameterSpec } from '@showtell/shared/model/parameters.js';
 import { random } from '@showtell/shared/random.js';
 import { allocateSegments, tensorView } from '@showtell/shared/tensors/layout.js';
 
@@ -27,10 +28,12 @@ const smallJob = {
 /**
  * A run's folder with one checkpoint of drawn values: nobody trained it, but its captions depend on the picture, so it
  * can be captioned with in seconds.
+ * @param change gives some of the tensors other values
  */
 export async function writeCaptionCheckpoint(
   run: string,
   input: JobInput = smallJob,
+  change: (spec: ParameterSpec, values: Float32Array) => void = () => undefined,
 ): Promise<{ run: string; job: Job }> {
   const job = parseJob(input);
   const { specs, layout } = modelParameters(job);
@@ -40,6 +43,7 @@ export async function writeCaptionCheckpoint(
     const stream = random(7, 'moving', spec.name);
     if (spec.name.endsWith('moving_mean')) stream.fillUniform(values, -0.1, 0.1);
     if (spec.name.endsWith('moving_variance')) stream.fillUniform(values, 0.6, 1.2);
+    change(spec, values);
   }
   // Often enough the end is what comes next.
   tensorView(parameters, layout.entry(decoderNames.logitsBias))[words.indexOf('</S>')] = 1;

@@ -31,6 +31,15 @@ export async function tensorflowPython(): Promise<string | null> {
 }
 
 /**
+ * As {@link tensorflowPython}, with TF-Slim besides, in versions that work with each other.
+ * @returns null where there is none
+ */
+export async function slimPython(): Promise<string | null> {
+  const python = await tensorflowPython();
+  return python === null ? null : pythonWith('tf_slim', python);
+}
+
+/**
  * A Python that can import a module: `python`, else the one that `SHOWTELL_PARITY_PYTHON` names, else python3; null
  * when it can't.
  */

@@ -174,7 +174,7 @@ describe('an export', () => {
     } as const;
     await expect(exporters.tensorflow.write(request)).rejects.toMatchObject({ code: 'caption/no-vocabulary' });
     const below = { ...request, vocabulary: null, out: join(captioner.words, 'tf') };
-    await expect(exporters.tensorflow.write(below)).rejects.toMatchObject({ code: 'checkpoint/write-failed' });
+    await expect(exporters.tensorflow.write(below)).rejects.toMatchObject({ code: 'file/unwritable' });
     expect(readdirSync(at).sort()).toEqual(['origin', 'origin.ckpt.data-00000-of-00001', 'origin.ckpt.index']);
   });
 });

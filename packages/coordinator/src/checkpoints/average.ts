@@ -11,7 +11,7 @@ import { vocabularyFile, writeNewCheckpoint } from './write-checkpoint.js';
  * to float32 once. The rest is the last one's by step; scores and the optimizer's state are left out.
  *
  * @throws ShowtellError `checkpoint/other-model`, `checkpoint/exists`, `checkpoint/missing`, `checkpoint/damaged`,
- * `checkpoint/write-failed`
+ * `file/unwritable`
  */
 export async function averageCheckpoints(directories: readonly string[], out: string): Promise<ManifestContent> {
   const all: OpenCheckpoint[] = [];

@@ -40,7 +40,7 @@ export interface Remapped {
  * that begins with it begins its momentum anew.
  *
  * @throws ShowtellError `checkpoint/exists`, `data/vocabulary-unreadable`, `caption/no-vocabulary`,
- * `caption/other-vocabulary`, `checkpoint/vocabulary-too-large`, `checkpoint/damaged`, `checkpoint/write-failed`
+ * `caption/other-vocabulary`, `checkpoint/vocabulary-too-large`, `checkpoint/damaged`, `file/unwritable`
  */
 export async function remapCheckpoint(checkpoint: OpenCheckpoint, options: RemapOptions): Promise<Remapped> {
   const { directory, manifest } = checkpoint;

@@ -76,7 +76,7 @@ export function writeCheckpoint(checkpoint: CheckpointToWrite): ManifestContent 
 
 /**
  * Writes a checkpoint where none is yet: by a command, which replaces nothing.
- * @throws ShowtellError `checkpoint/exists`, `checkpoint/write-failed`
+ * @throws ShowtellError `checkpoint/exists`, `file/unwritable`
  */
 export function writeNewCheckpoint(checkpoint: CheckpointToWrite): ManifestContent {
   const out = path.join(checkpoint.directory, checkpoint.name);
@@ -85,7 +85,7 @@ export function writeNewCheckpoint(checkpoint: CheckpointToWrite): ManifestConte
     return writeCheckpoint(checkpoint);
   } catch (error) {
     const detail = error instanceof Error ? error.message : String(error);
-    throw new ShowtellError('checkpoint/write-failed', { path: out, detail }, { cause: error });
+    throw new ShowtellError('file/unwritable', { file: out, detail }, { cause: error });
   }
 }
 

@@ -22,9 +22,9 @@ const brace = 0x7b;
 const pieceBytes = 4 * 1_048_576;
 
 /**
- * The files that a path means, as people name checkpoints: a V2 checkpoint by its prefix or any of its files, the folder
- * of a `checkpoint` file, a V1 file, a safetensors file, the model.json of a tfjs model, or the folder of a showtell
- * checkpoint.
+ * The files that a path means, as people name checkpoints: a V2 checkpoint by its prefix or any of its files, a
+ * `checkpoint` file or its folder, a V1 file or any of its shards, a safetensors file, the model.json of a tfjs model, or
+ * the folder of a showtell checkpoint.
  *
  * @throws ShowtellError `file/missing`, `checkpoint/foreign`
  */
@@ -33,13 +33,15 @@ export function weightsFiles(path: string): WeightsFiles {
   if (stat?.isDirectory() === true) return inFolder(path);
   const prefix = path.replace(/\.(index|meta|data-\d{5}-of-\d{5})$/, '');
   if ((stat === undefined || prefix !== path) && existsSync(`${prefix}.index`)) return bundle(prefix);
-  if (stat === undefined) {
-    // TensorFlow itself names a sharded V1 checkpoint by a pattern.
-    const shards = beside(path.replace(/-\?{5}-of-(\?{5}|\d{5})$/, ''), /^-\d{5}-of-\d{5}$/);
-    const [first, ...others] = shards;
-    if (first !== undefined) return { format: 'tensorflow-v1', files: [first, ...others] };
-    throw new ShowtellError('file/missing', { file: path, what: 'The weights file' });
-  }
+  const shards = prefix === path ? shardsOfV1(path) : null;
+  if (shards !== null) return { format: 'tensorflow-v1', files: shards };
+  if (stat === undefined) throw new ShowtellError('file/missing', { file: path, what: 'The weights file' });
+  if (
+    basename(path) === checkpointStateFile &&
+    stat.size < pieceBytes &&
+    newestCheckpoint(readFileSync(path, 'utf8')) !== null
+  )
+    return inFolder(dirname(path));
   if (prefix !== path)
     throw new ShowtellError('checkpoint/foreign', { path, detail: `there is no ${basename(prefix)}.index beside it` });
   const { head, tail } = ends(path, stat.size);
@@ -47,18 +49,48 @@ export function weightsFiles(path: string): WeightsFiles {
   // A safetensors file begins with the length of its header, whose higher bytes are zero: no text has such.
   if (head[0] === brace && !head.includes(0)) return { format: 'tfjs-layers', files: [path, ...shardsOf(path)] };
   if (head[8] === brace) return { format: 'safetensors', files: [path] };
-  throw new ShowtellError('checkpoint/foreign', { path, detail: 'it neither begins nor ends as such a file does' });
+  // Tools that ask for a file are given an empty one under the prefix.
+  if (existsSync(`${path}.index`)) return bundle(path);
+  throw new ShowtellError('checkpoint/foreign', { path, detail: foreignDetail(path, head) });
+}
+
+/** What a file is that holds no weights, as far as its first bytes tell. */
+function foreignDetail(path: string, head: Buffer): string {
+  const magic = head.toString('latin1');
+  if (magic.startsWith('\x1f\x8b'))
+    return `it is a gzip archive: unpack it (tar xzf ${basename(path)}) and name what was in it`;
+  if (magic.startsWith('PK')) return 'it is a zip archive, as NumPy and PyTorch write them';
+  if (magic.startsWith('\x89HDF')) return 'it is an HDF5 file, as Keras writes them';
+  return 'it neither begins nor ends as such a file does: it is cut short, or of another kind';
+}
+
+/**
+ * The shards of a V1 checkpoint that a path without a file of its own, TensorFlow's pattern or one of the shards names.
+ * @returns null when it names none. @throws ShowtellError `file/missing` when a shard is not there
+ */
+function shardsOfV1(path: string): [string, ...string[]] | null {
+  const stem = path.replace(/-(\?{5}|\d{5})-of-(\?{5}|\d{5})$/, '');
+  if (stem === path && existsSync(path)) return null;
+  const [found] = beside(stem, /^-\d{5}-of-\d{5}$/);
+  if (found === undefined) return null;
+  const shards = Array.from({ length: Number(found.slice(-5)) }, (_, i) =>
+    found.replace(/\d{5}(?=-of-\d{5}$)/, String(i).padStart(5, '0')),
+  );
+  for (const file of shards)
+    if (!existsSync(file)) throw new ShowtellError('file/missing', { file, what: 'A part of the checkpoint,' });
+  const [first = found, ...others] = shards;
+  return [first, ...others];
 }
 
 function inFolder(folder: string): WeightsFiles {
   const own = join(folder, 'parameters.safetensors');
   if (existsSync(own)) return { format: 'safetensors', files: [own] };
   const state = join(folder, checkpointStateFile);
-  if (!existsSync(state))
-    throw new ShowtellError('checkpoint/foreign', {
-      path: folder,
-      detail: `the folder has no ${checkpointStateFile} file`,
-    });
+  if (!existsSync(state)) {
+    const saved = existsSync(join(folder, 'saved_model.pb')) ? ', but a SavedModel: name its variables/variables' : '';
+    const detail = `the folder has no ${checkpointStateFile} file${saved}`;
+    throw new ShowtellError('checkpoint/foreign', { path: folder, detail });
+  }
   const named = newestCheckpoint(readFileSync(state, 'utf8'));
   if (named === null)
     throw new ShowtellError('checkpoint/foreign', { path: state, detail: 'it names no model_checkpoint_path' });

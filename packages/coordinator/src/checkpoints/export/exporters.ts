@@ -28,7 +28,7 @@ export interface Exported {
 interface Exporter {
   /** A line for the help. */
   readonly about: string;
-  /** Writes it whole or not at all. @throws ShowtellError `checkpoint/exists`, `checkpoint/write-failed` */
+  /** Writes it whole or not at all. @throws ShowtellError `checkpoint/exists`, `file/unwritable` */
   readonly write: (request: ExportRequest) => Promise<Exported>;
 }
 

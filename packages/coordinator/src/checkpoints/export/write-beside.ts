@@ -5,7 +5,7 @@ import { syncFolder, writingSuffix } from '../write-checkpoint.js';
 
 /**
  * Has a file or folder written beside its place and renames it: it is whole or absent.
- * @throws ShowtellError `checkpoint/exists`, `checkpoint/write-failed`, and what `write` throws of its own
+ * @throws ShowtellError `checkpoint/exists`, `file/unwritable`, and what `write` throws of its own
  */
 export async function writeBeside<T>(out: string, write: (beside: string) => Promise<T>): Promise<T> {
   if (existsSync(out)) throw new ShowtellError('checkpoint/exists', { path: out });
@@ -23,7 +23,7 @@ export async function writeBeside<T>(out: string, write: (beside: string) => Pro
     if (existsSync(beside)) rmSync(beside, { recursive: true, force: true });
     if (error instanceof ShowtellError) throw error;
     const detail = error instanceof Error ? error.message : String(error);
-    throw new ShowtellError('checkpoint/write-failed', { path: out, detail }, { cause: error });
+    throw new ShowtellError('file/unwritable', { file: out, detail }, { cause: error });
   }
 }
 

@@ -8,11 +8,11 @@ import type { Job } from '@showtell/shared/job/job.js';
 import { parseJob } from '@showtell/shared/job/load-job.js';
 import type { PhaseName } from '@showtell/shared/job/phases.js';
 import { type EncoderName, encoders } from '@showtell/shared/model/parameters.js';
-import { allocateSegments, type Segments, tensorView } from '@showtell/shared/tensors/layout.js';
+import { allocateSegments, type Segments, sizeOf, tensorView } from '@showtell/shared/tensors/layout.js';
 import { firstValues, modelParameters, type ModelParameters } from '../../model-parameters.js';
 import type { ManifestContent } from '../manifest.js';
 import { openWeights } from '../open-weights.js';
-import { globalStep } from '../tensorflow/names.js';
+import { globalStep, ownName } from '../tensorflow/names.js';
 import type { VariableSource } from '../variable-source.js';
 import { vocabularyFile, writeNewCheckpoint } from '../write-checkpoint.js';
 import { deriveModel, type DerivedModel } from './derive-model.js';
@@ -109,7 +109,7 @@ function jobOf(
 
 function stepOf(source: VariableSource): number {
   const variable = source.variables.find(
-    ({ name, shape, numeric }) => name === globalStep && shape.length === 0 && numeric,
+    ({ name, shape, numeric }) => ownName(name) === globalStep && sizeOf(shape) === 1 && numeric,
   );
   if (variable === undefined) return 0;
   const value = new Float32Array(1);
@@ -129,7 +129,7 @@ export interface Imported {
 /**
  * Writes the checkpoint's folder, whole or not at all.
  * @throws ShowtellError `checkpoint/does-not-fit`, `checkpoint/unknown-variables`, `tensorflow/malformed`,
- * `tensors/malformed`, `tfjs/malformed`, `checkpoint/write-failed`
+ * `tensors/malformed`, `tfjs/malformed`, `file/unwritable`
  */
 export async function importCheckpoint(options: ImportOptions, plan: PlannedImport): Promise<Imported> {
   const { job, mapping, step, vocabulary, parameters } = plan;

@@ -21,7 +21,8 @@ const formatVersion = 1;
 
 /**
  * Opens a V2 checkpoint: `PREFIX.index`, a table of names with type, shape, place and CRC, and `PREFIX.data-…`, the
- * tensors' bytes. The index is read whole, data when a variable is.
+ * tensors' bytes. The index is read whole, data when a variable is; a data file that is missing or cut short is told at
+ * once, even where only an optimizer's variables would be lost.
  * @throws ShowtellError `file/missing`, `tensorflow/malformed`
  */
 export function openBundle(prefix: string, path: string): VariableSource {
@@ -36,6 +37,7 @@ export function openBundle(prefix: string, path: string): VariableSource {
       else entries.set(key.toString(), BundleEntryProto.decode(value));
     });
   const bundle = new Bundle(prefix, index, checkHeader(index, header), slices);
+  bundle.checkLengths([...entries.values(), ...slices.values()]);
   return {
     format: 'TensorFlow V2 checkpoint',
     path,
@@ -59,6 +61,17 @@ class Bundle {
     private readonly header: BundleHeaderProto,
     private readonly slices: ReadonlyMap<string, BundleEntryProto>,
   ) {}
+
+  /** @throws ShowtellError `file/missing`, `tensorflow/malformed` when a data file is shorter than its tensors */
+  checkLengths(entries: readonly BundleEntryProto[]): void {
+    const ends = new Map<number, number>();
+    for (const { shardId, offset, size, slices } of entries)
+      if (slices.length === 0) ends.set(shardId, Math.max(ends.get(shardId) ?? 0, offset + size));
+    for (const [shard, end] of ends) {
+      const data = this.#dataFile(shard);
+      if (data.size < end) throw data.malformed(`it has ${data.size} bytes, its tensors end at byte ${end}`);
+    }
+  }
 
   variable(name: string, entry: BundleEntryProto): StoredVariable {
     const shape = this.index.parse(() => readShape(entry.shape));

@@ -15,9 +15,13 @@ const ownNames = new Map<string, string>(
   ]),
 );
 
-/** showtell's name of a variable that some version of im2txt or TF-Slim saved under this one. */
+/**
+ * showtell's name of a variable that some version of im2txt or TF-Slim saved under this one. Who gave a Saver a
+ * dictionary by `variable.name` has tensors' names, which end in `:0`.
+ */
 export function ownName(name: string): string {
-  return ownNames.get(name) ?? name;
+  const variable = name.replace(/:0$/, '');
+  return ownNames.get(variable) ?? variable;
 }
 
 /** The name im2txt's graph has for a variable of showtell. */
@@ -30,9 +34,18 @@ export function im2txtName(name: string, naming: LstmNaming): string {
 /** The step's variable in im2txt's and TF-Slim's graphs. */
 export const globalStep = 'global_step';
 
+/** How tf.train.Checkpoint of TensorFlow 2 calls the graph of its objects. */
+export const objectGraph = '_CHECKPOINTABLE_OBJECT_GRAPH';
+
 /** Why a variable of a file has no place in a model. */
 export type LeftOverReason =
-  'optimizer' | 'step' | 'moving average of a weight' | 'classifier head' | 'bookkeeping' | 'unknown';
+  | 'optimizer'
+  | 'step'
+  | 'moving average of a weight'
+  | 'classifier head'
+  | 'batch norm scale of 1'
+  | 'bookkeeping'
+  | 'unknown';
 
 /** Slots of TensorFlow's optimizers, which stand behind their weight's name. */
 const slots = /\/(Adam|Adagrad|Momentum|RMSProp|Ftrl|Adadelta|AdaMax|LARSOptimizer)(_\d+)?$/;
@@ -40,13 +53,26 @@ const slots = /\/(Adam|Adagrad|Momentum|RMSProp|Ftrl|Adadelta|AdaMax|LARSOptimiz
 /** What TF-Slim's nets have behind the features: classes, and the loss in between that helped to train. */
 const heads = /^(InceptionV\d|InceptionResnetV2)\/(Logits|AuxLogits|Predictions)\//;
 
-/** What a variable is that the model has not. */
-export function leftOverReason(name: string): LeftOverReason {
+/** Counters, a loss's scale in mixed precision, and what batch norm keeps to be free of its moving averages' first zero. */
+const bookkeeping =
+  /(^|\/)(learning_rate|local_step|current_loss_scale|good_steps|save_counter|_CHECKPOINTABLE_OBJECT_GRAPH|moving_(mean|variance)\/(biased|local_step))(\/\.ATTRIBUTES\/VARIABLE_VALUE)?$/;
+
+/**
+ * What a variable is that the model has not.
+ * @param isKnown whether the model has a variable of that name: what stands behind one is an optimizer's, whatever its own
+ */
+export function leftOverReason(stored: string, isKnown: (name: string) => boolean): LeftOverReason {
+  const name = ownName(stored);
   if (name === globalStep) return 'step';
   if (slots.test(name) || /(^|\/)beta[12]_power(_\d+)?$/.test(name)) return 'optimizer';
-  if (name.endsWith('/ExponentialMovingAverage')) return 'moving average of a weight';
+  if (/\/ExponentialMovingAverage(_\d+)?$/.test(name)) return 'moving average of a weight';
   if (heads.test(name)) return 'classifier head';
-  if (/(^|\/)(learning_rate|save_counter|_CHECKPOINTABLE_OBJECT_GRAPH)(\/\.ATTRIBUTES\/VARIABLE_VALUE)?$/.test(name))
-    return 'bookkeeping';
-  return 'unknown';
+  if (bookkeeping.test(name)) return 'bookkeeping';
+  return standsBehind(name, isKnown) ? 'optimizer' : 'unknown';
+}
+
+/** Whether a name goes on from a known one: `logits/weights/SGD`, `OptimizeLoss/logits/weights/SGD`. */
+function standsBehind(name: string, isKnown: (name: string) => boolean): boolean {
+  const parts = name.split('/').slice(0, -1);
+  return parts.some((_, i) => isKnown(ownName(parts.slice(i).join('/'))));
 }

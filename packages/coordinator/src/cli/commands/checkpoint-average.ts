@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { ShowtellError } from '@showtell/shared/errors.js';
 import { averageCheckpoints } from '../../checkpoints/average.js';
 import { locateCheckpoint } from '../checkpoint-location.js';
 
@@ -14,12 +15,18 @@ export function register(parent: Command): void {
       `
 Each value is summed in float64, divided and rounded once. Step, phase and job are the latest one's.
 
-Exit codes: 0, 65 they are of different models or vocabularies, 66 one is not there, 73 --out is there already.
+Exit codes: 0, 64 it is only one, 65 they are of different models or vocabularies or one is damaged, 66 one is not there,
+73 --out is there already or cannot be written.
 
 Example:
   showtell checkpoint average runs/a@800 runs/a@900 runs/a@1000 --out averaged`,
     )
     .action(async (locations: readonly string[], { out, json }: { out: string; json?: true }) => {
+      if (locations.length < 2)
+        throw new ShowtellError('usage/invalid', {
+          detail: 'One checkpoint has no mean: name two or more.',
+          command: 'checkpoint average',
+        });
       const { parameters, step } = await averageCheckpoints(locations.map(locateCheckpoint), out);
       if (json === true)
         process.stdout.write(`${JSON.stringify({ out, step, checkpoints: locations.length, parameters })}\n`);

@@ -1,8 +1,6 @@
-import path from 'node:path';
 import type { Command } from 'commander';
-import { readSafetensorsHeader } from '@showtell/shared/tensors/safetensors.js';
 import { diffTensors, type TensorDifference } from '../../checkpoints/diff.js';
-import { parametersFile } from '../../checkpoints/manifest.js';
+import { openCheckpoint } from '../../checkpoints/open-checkpoint.js';
 import { locateCheckpoint } from '../checkpoint-location.js';
 
 export function register(parent: Command): void {
@@ -14,14 +12,11 @@ export function register(parent: Command): void {
     .option('--json', 'print one JSON object')
     .addHelpText(
       'after',
-      '\nExit codes: 0 whatever it finds, 66 when one is not there.\n\nExample:\n  showtell checkpoint diff runs/a@300 runs/a@600',
+      '\nExit codes: 0 whatever it finds, 65 one is damaged, 66 one is not there.\n\nExample:\n  showtell checkpoint diff runs/a@300 runs/a@600',
     )
-    .action((a: string, b: string, { json }: { json?: true }) => {
-      const [first, second] = [a, b].map((at) =>
-        readSafetensorsHeader(path.join(locateCheckpoint(at), parametersFile)),
-      );
-      if (first === undefined || second === undefined) return;
-      const difference = diffTensors(first, second);
+    .action(async (a: string, b: string, { json }: { json?: true }) => {
+      const [first, second] = [locateCheckpoint(a), locateCheckpoint(b)];
+      const difference = diffTensors((await openCheckpoint(first)).tensors, (await openCheckpoint(second)).tensors);
       if (json === true) {
         process.stdout.write(`${JSON.stringify(difference)}\n`);
         return;
@@ -35,6 +30,8 @@ export function register(parent: Command): void {
 }
 
 function line({ name, shapes, maxAbsolute, maxRelative }: TensorDifference): string {
-  if (maxAbsolute === null) return `${name}: shape [${shapes[0].join(', ')}] and [${shapes[1].join(', ')}]`;
+  const [a, b] = shapes.map((shape) => `[${shape.join(', ')}]`);
+  if (maxAbsolute === null && a !== b) return `${name}: shape ${a ?? ''} and ${b ?? ''}`;
+  if (maxAbsolute === null) return `${name}: values that are not finite`;
   return `${name}: by at most ${maxAbsolute.toExponential(3)}, ${((maxRelative ?? 0) * 100).toPrecision(3)} % of its largest value`;
 }

@@ -37,7 +37,7 @@ ${formats.join('\n')}
 
 Every byte of the checkpoint is checked first. The optimizer's state is not exported.
 
-Exit codes: 0, 65 the checkpoint is damaged, 66 it is not there, or its words, 73 --out is there already.
+Exit codes: 0, 65 the checkpoint is damaged, 66 it or its words are not there, 73 --out is there already or cannot be written.
 
 Examples:
   showtell checkpoint export runs/demo --format tensorflow --out exported

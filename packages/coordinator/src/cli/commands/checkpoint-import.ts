@@ -55,7 +55,8 @@ succeeds or not, and kept as import.json in the folder. float16, bfloat16 and fl
 variables are put together. All of the encoder must be there, and all of the decoder or nothing of it: then the decoder
 has first values, and "train --from DIR" or model.encoder.weights in a job take the encoder.
 
-Exit codes: 0, 65 the file is damaged, no checkpoint, or of another model, 66 it is not there, 73 --out is there already.
+Exit codes: 0, 65 the file is damaged, no checkpoint, or of another model, 66 it is not there, 73 --out is there already or
+cannot be written.
 
 Examples:
   showtell checkpoint import train/model.ckpt-1000000 --encoder inception_v3 --vocabulary word_counts.txt --out im2txt

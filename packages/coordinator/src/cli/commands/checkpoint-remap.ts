@@ -32,7 +32,7 @@ Rows of the embedding, columns and biases of the logits are kept by word, that o
 from the job's seed. A run takes such a checkpoint by "train --from DIR" with model.decoder.vocabulary at its rows.
 The optimizer's state is left out.
 
-Exit codes: 0, 65 a vocabulary does not fit, 66 something is not there, 73 --out is there already.
+Exit codes: 0, 65 a vocabulary does not fit, 66 something is not there, 73 --out is there already or cannot be written.
 
 Example:
   showtell checkpoint remap runs/a --vocabulary data/more/word_counts.txt --out remapped`,
