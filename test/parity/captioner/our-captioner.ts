@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import type { ScoredCaption } from '@showtell/shared/generated/showtell/v1/parameters.js';
 import { chooseEngine } from '@showtell/worker/engine/choose-engine.js';
 import type { DecoderState } from '@showtell/worker/engine/engine.js';
-import { TensorflowEngine } from '@showtell/worker/engine/tensorflow/engine.js';
+import { tensorflowEngine } from '@showtell/worker/engine/tensorflow/engine.js';
 import { loadCheckpoint } from '@showtell/worker/caption/load-checkpoint.js';
 import { openImageDecoder } from '@showtell/worker/input/decode-image.js';
 import { inputRulesOf } from '@showtell/worker/input/input-rules.js';
@@ -27,11 +27,11 @@ export async function computedBy(
   captions: readonly (readonly number[])[],
 ): Promise<Computed> {
   const { job, vocabulary, parameters } = await loadCheckpoint(checkpoint, null);
-  const engine = new TensorflowEngine(tensorflow(), { ...chooseEngine(job).options, threads: 1 });
+  const engine = tensorflowEngine(tensorflow(), { ...chooseEngine(job).options, threads: 1 });
   try {
     await engine.setParameters(parameters, { decoder: 0, embedding: 0, encoder: 0, statistics: 0 });
     const tools = { rules: inputRulesOf(job, vocabulary.unkId), decoder: openImageDecoder('cpu') };
-    const images = pictures.map((file) => drawImage(readFileSync(file), file, null, 0, tools));
+    const images = await Promise.all(pictures.map((file) => drawImage(readFileSync(file), file, null, 0, tools)));
     const all = Float32Array.from(images.flatMap((image) => [...image]));
     const features = await engine.features(all, images.length);
     const F = features.length / images.length;
