@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import type { ScoredCaption } from '@showtell/shared/generated/showtell/v1/parameters.js';
 import { chooseEngine } from '@showtell/worker/engine/choose-engine.js';
 import type { DecoderState } from '@showtell/worker/engine/engine.js';
+import type { Engine } from '@showtell/worker/engine/engine.js';
 import { tensorflowEngine } from '@showtell/worker/engine/tensorflow/engine.js';
 import { loadCheckpoint } from '@showtell/worker/caption/load-checkpoint.js';
 import { openImageDecoder } from '@showtell/worker/input/decode-image.js';
@@ -60,7 +61,7 @@ const named = ({ caption, logProbability }: ScoredCaption) => ({ caption, logpro
 
 /** Each word's after those before it. */
 async function logprobsOf(
-  engine: TensorflowEngine,
+  engine: Engine,
   features: Float32Array,
   caption: readonly number[],
   V: number,
