@@ -19,24 +19,28 @@ export async function chooseAutomatically(
   const lacking = await tensorflow();
   if (lacking === null) return { name: 'tensorflow', reason: 'it is set up, and the fastest on a processor' };
   const gpu = await findGpu();
-  if ('name' in gpu) return { name: 'webgpu', reason: `it computes on ${gpu.name}; not tensorflow: ${lacking}` };
-  return {
-    name: 'wasm',
-    reason: `npm brought it; not webgpu: ${gpu.lacking}; not tensorflow, the faster one: ${lacking}`,
-  };
+  if (gpu !== null && !gpu.isSoftware)
+    return { name: 'webgpu', reason: `it computes on ${gpu.name}; not tensorflow: ${lacking}` };
+  const noGpu = gpu === null ? 'it finds no GPU with a driver' : `${gpu.name} is software`;
+  return { name: 'wasm', reason: `npm brought it; not webgpu: ${noGpu}; not tensorflow, the faster one: ${lacking}` };
 }
 
 async function whyNotSetUp(): Promise<string | null> {
   return existsSync(engineFolder('cpu').addon) ? null : 'it is not set up (npx showtell engine setup)';
 }
 
-/** Drivers that stand in for a GPU on the processor, slower than WebAssembly there. */
+export interface FoundGpu {
+  readonly name: string;
+  /** Whether the processor stands in for a GPU, slower than WebAssembly is there: `auto` passes it over. */
+  readonly isSoftware: boolean;
+}
+
 const software = /swiftshader|llvmpipe|lavapipe|basic render/i;
 
-/** The GPU that the webgpu engine would compute on, or why it would on none. */
-export async function findGpu(): Promise<{ readonly name: string } | { readonly lacking: string }> {
+/** What the webgpu engine would compute on; null: it has nothing. */
+export async function findGpu(): Promise<FoundGpu | null> {
   const adapter = await openAdapter();
-  if (adapter === null) return { lacking: 'it finds no GPU with a driver' };
+  if (adapter === null) return null;
   const name = adapter.description || `${adapter.vendor} ${adapter.architecture}`;
-  return software.test(`${name} ${adapter.architecture}`) ? { lacking: `${name} is software` } : { name };
+  return { name, isSoftware: software.test(`${name} ${adapter.architecture}`) };
 }

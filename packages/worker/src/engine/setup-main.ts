@@ -53,9 +53,13 @@ async function setUp(engine: string): Promise<Made> {
       return automatic();
     case 'webgpu': {
       const gpu = await findGpu();
-      if ('name' in gpu) return { ok: true, changed: false, engine, found: gpu.name };
-      if (values.check) return { ok: false, changed: false, engine, found: gpu.lacking };
-      throw new ShowtellError('engine/no-adapter', { detail: gpu.lacking });
+      if (gpu !== null) {
+        const found = gpu.isSoftware ? `${gpu.name}: software, slower than the wasm engine` : gpu.name;
+        return { ok: true, changed: false, engine, found };
+      }
+      const lacking = 'WebGPU finds none with a driver';
+      if (values.check) return { ok: false, changed: false, engine, found: lacking };
+      throw new ShowtellError('engine/no-adapter', { detail: lacking });
     }
     case 'wasm':
       return { ok: true, changed: false, engine, found: 'WebAssembly of this Node' };
