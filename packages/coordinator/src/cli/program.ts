@@ -21,6 +21,7 @@ import { register as doctor } from './commands/doctor.js';
 import { register as engineSetUp } from './commands/engine-setup.js';
 import { register as evaluate } from './commands/evaluate.js';
 import { register as jobRender } from './commands/job-render.js';
+import { register as operator } from './commands/operator.js';
 import { register as pause } from './commands/pause.js';
 import { register as perplexity } from './commands/perplexity.js';
 import { register as resume } from './commands/resume.js';
@@ -66,6 +67,7 @@ joint phase was unmet, 11 stopped with a checkpoint, 64 a wrong command line, ot
   showtell.commandsGroup('On Kubernetes');
   const job = group(showtell, 'job', 'run jobs on Kubernetes');
   jobRender(job);
+  operator(showtell);
   showtell.commandsGroup('Use what was trained');
   for (const register of [caption, serve, evaluate, perplexity]) register(showtell);
   const checkpoints = group(
