@@ -69,7 +69,7 @@ export const errorTable = {
   ),
   'kubernetes/not-found': entry<{ what: string }>(
     66,
-    (f) => `There is no ${f.what} in the cluster.`,
+    (f) => `There is no ${f.what}.`,
     () => 'Check name, --namespace and --context; "kubectl get trainingjobs -A" lists them all.',
   ),
   'kubernetes/failed': entry<{ what: string; status: number; detail: string }>(

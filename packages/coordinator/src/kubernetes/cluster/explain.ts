@@ -12,7 +12,7 @@ export function asShowtellError(error: unknown, what: string): unknown {
   if (error.isUnknownKind) return new ShowtellError('kubernetes/no-definition', {}, options);
   if (status === 401) return new ShowtellError('kubernetes/unauthorized', { detail: message }, options);
   if (status === 403) return new ShowtellError('kubernetes/forbidden', { detail: message }, options);
-  if (status === 404) return new ShowtellError('kubernetes/not-found', { what }, options);
+  if (status === 404) return new ShowtellError('kubernetes/not-found', { what: `${what}: ${message}` }, options);
   if (status === 400 || status === 422)
     return new ShowtellError(
       'job/invalid',

@@ -2,7 +2,7 @@ import { version } from '@showtell/shared/version.js';
 import { resources, type Kind } from '../cluster/resources.js';
 import type { Manifest } from '../manifest.js';
 import { containerSecurity, httpGet, nobody, resourcesOf } from '../pod.js';
-import { objectKinds } from './operator.js';
+import { objectKinds } from './object-kinds.js';
 
 const name = 'showtell-operator';
 const namespace = 'showtell-system';

@@ -8,6 +8,7 @@ import type { Manifest } from '../manifest.js';
 import { metadataOf, nameOf, ports } from '../naming.js';
 import { parseTrainingJob, type TrainingJob } from '../training-job.js';
 import type { OperatorMetrics } from './metrics.js';
+import { objectKinds } from './object-kinds.js';
 import { addressOf, type Answer, type Observed, type TrainingJobResource } from './observed.js';
 import { reconcile, type Decision, type Happening } from './reconcile.js';
 import { timeText } from './run-fields.js';
@@ -21,17 +22,6 @@ export interface OperatorOptions {
   /** How often a coordinator at work is asked. */
   readonly pollSeconds: number;
 }
-
-/** Kinds that a job's objects are of. */
-export const objectKinds = [
-  'ConfigMap',
-  'Service',
-  'ServiceAccount',
-  'StatefulSet',
-  'Job',
-  'NetworkPolicy',
-  'PodDisruptionBudget',
-] as const satisfies readonly Kind[];
 
 /** A coordinator that takes longer is silent. */
 const answerMs = 5_000;
