@@ -1,6 +1,6 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -22,6 +22,8 @@ export const noKube: string | null = !has('etcd')
 export class Kube implements Disposable {
   private readonly folder = mkdtempSync(join(tmpdir(), 'showtell-kube-'));
 
+  private configs = 0;
+
   private constructor() {}
 
   /** Not by `spawnSync`: the binaries may have to be built first, and a test's process must answer its runner meanwhile. */
@@ -39,8 +41,7 @@ export class Kube implements Disposable {
 
   /** `kubectl …`. @returns what it printed, standard error after standard output, and its exit code */
   kubectl(args: readonly string[], input = ''): { readonly code: number | null; readonly output: string } {
-    const kubeconfig = join(this.folder, 'kubeconfig');
-    const done = spawnSync('kubectl', ['--kubeconfig', kubeconfig, ...args], { encoding: 'utf8', input });
+    const done = spawnSync('kubectl', ['--kubeconfig', this.kubeconfig, ...args], { encoding: 'utf8', input });
     return { code: done.status, output: done.stdout + done.stderr };
   }
 
@@ -49,6 +50,23 @@ export class Kube implements Disposable {
     const { code, output } = this.kubectl(args, input);
     if (code !== 0) throw new Error(`kubectl ${args.join(' ')}: ${output}`);
     return output;
+  }
+
+  /** The administrator's. */
+  get kubeconfig(): string {
+    return join(this.folder, 'kubeconfig');
+  }
+
+  /** A kubeconfig's content with another token. */
+  configText(token: string): string {
+    return readFileSync(this.kubeconfig, 'utf8').replace(/token: "[^"]*"/, `token: "${token}"`);
+  }
+
+  /** A kubeconfig with another token. @returns its file */
+  kubeconfigWith(token: string): string {
+    const file = join(this.folder, `kubeconfig-${this.configs++}`);
+    writeFileSync(file, this.configText(token));
+    return file;
   }
 
   [Symbol.dispose](): void {

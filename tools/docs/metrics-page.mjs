@@ -1,4 +1,5 @@
 import { coordinatorSeries } from '@showtell/coordinator/metrics.js';
+import { operatorSeries } from '@showtell/coordinator/kubernetes/operator/metrics.js';
 import { workerSeries } from '@showtell/worker/metrics.js';
 import { serveSeries } from '@showtell/worker/serve/metrics.js';
 import { cell, generated, table } from './markdown.mjs';
@@ -44,5 +45,11 @@ ${seriesTable(workerSeries)}
 \`showtell serve\`. Source: \`packages/worker/src/serve/metrics.ts\`.
 
 ${seriesTable(serveSeries)}
+
+## Operator
+
+\`showtell operator\`. Source: \`packages/coordinator/src/kubernetes/operator/metrics.ts\`.
+
+${seriesTable(operatorSeries)}
 `;
 }

@@ -3,7 +3,7 @@
  * ends by it, the text composed from facts, and what the reader can do. `docs/errors.md` is printed from this table.
  *
  * Exit codes follow sysexits(3) where it has a fitting one: 64 usage, 65 data, 66 input missing, 69 service
- * unavailable, 70 internal, 73 cannot create, 74 input/output, 75 try again, 78 configuration. showtell's own: 10 guard
+ * unavailable, 70 internal, 73 cannot create, 74 input/output, 75 try again, 77 no permission, 78 configuration. showtell's own: 10 guard
  * unmet, 11 stopped by a person and resumable.
  */
 interface ErrorEntry<F> {
@@ -49,6 +49,43 @@ export const errorTable = {
     73,
     (f) => `${f.file} cannot be written: ${f.detail}.`,
     () => 'Check the folder, its permissions and that the disk has room.',
+  ),
+  // Kubernetes
+  'kubernetes/no-cluster': entry<{ detail: string }>(
+    78,
+    (f) => `No Kubernetes cluster is configured here: ${f.detail}.`,
+    () => 'Set KUBECONFIG or write ~/.kube/config; "kubectl config get-contexts" lists what there is.',
+  ),
+  'kubernetes/unreachable': entry<{ server: string; detail: string }>(
+    69,
+    (f) => `The Kubernetes API server ${f.server} does not answer: ${f.detail}.`,
+    () => 'Check the network and the context ("kubectl config current-context").',
+  ),
+  'kubernetes/no-definition': entry<Record<string, never>>(
+    69,
+    () => 'The cluster does not know TrainingJobs.',
+    () =>
+      'Whoever runs the cluster installs them: kubectl apply --server-side -k deploy/k8s/operator. Without them: "showtell job render JOB | kubectl apply --server-side -f -".',
+  ),
+  'kubernetes/unauthorized': entry<{ detail: string }>(
+    77,
+    (f) => `The Kubernetes API server does not know who asks: ${f.detail}.`,
+    () => 'Log in to the cluster again; the credentials of the kubeconfig are wrong or have expired.',
+  ),
+  'kubernetes/forbidden': entry<{ detail: string }>(
+    77,
+    (f) => `The Kubernetes API server does not allow it: ${f.detail}.`,
+    () => 'Ask for that right in that namespace ("kubectl auth can-i --list" shows what you have).',
+  ),
+  'kubernetes/not-found': entry<{ what: string }>(
+    66,
+    (f) => `There is no ${f.what}.`,
+    () => 'Check name, --namespace and --context; "kubectl get trainingjobs -A" lists them all.',
+  ),
+  'kubernetes/failed': entry<{ what: string; status: number; detail: string }>(
+    69,
+    (f) => `The Kubernetes API server refused ${f.what} (${f.status}): ${f.detail}.`,
+    () => 'Try again; if it stays so, the API server has its reason in what it says.',
   ),
   // data
   'data/record-corrupt': entry<{ file: string; shard: number; offset: number; detail: string }>(

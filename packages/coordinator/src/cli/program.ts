@@ -20,7 +20,13 @@ import { register as demo } from './commands/demo.js';
 import { register as doctor } from './commands/doctor.js';
 import { register as engineSetUp } from './commands/engine-setup.js';
 import { register as evaluate } from './commands/evaluate.js';
+import { register as jobDelete } from './commands/job-delete.js';
+import { register as jobLogs } from './commands/job-logs.js';
 import { register as jobRender } from './commands/job-render.js';
+import { register as jobScale } from './commands/job-scale.js';
+import { register as jobStatus } from './commands/job-status.js';
+import { register as jobSubmit } from './commands/job-submit.js';
+import { register as operator } from './commands/operator.js';
 import { register as pause } from './commands/pause.js';
 import { register as perplexity } from './commands/perplexity.js';
 import { register as resume } from './commands/resume.js';
@@ -65,7 +71,8 @@ joint phase was unmet, 11 stopped with a checkpoint, 64 a wrong command line, ot
   for (const register of [status, pause, resume, stop]) register(showtell);
   showtell.commandsGroup('On Kubernetes');
   const job = group(showtell, 'job', 'run jobs on Kubernetes');
-  jobRender(job);
+  for (const register of [jobSubmit, jobStatus, jobLogs, jobScale, jobDelete, jobRender]) register(job);
+  operator(showtell);
   showtell.commandsGroup('Use what was trained');
   for (const register of [caption, serve, evaluate, perplexity]) register(showtell);
   const checkpoints = group(

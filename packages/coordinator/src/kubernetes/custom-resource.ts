@@ -95,7 +95,7 @@ const status: Schema = {
         type: 'object',
         required: ['type', 'status', 'reason', 'lastTransitionTime'],
         properties: {
-          type: text('Running, Suspended, Complete or Failed.'),
+          type: text('Applied, Running, Suspended, Complete or Failed.'),
           status: { type: 'string', enum: ['True', 'False', 'Unknown'] },
           reason: text('For programs.'),
           message: text('For people.'),
@@ -138,6 +138,7 @@ export function customResourceDefinition(): Manifest {
             column('Training', 'string', '.status.trainingPhase'),
             column('Step', 'integer', '.status.step'),
             column('Of', 'integer', '.status.totalSteps'),
+            column('Loss', 'number', '.status.loss'),
             column('BLEU-4', 'number', '.status.bleu4'),
             column('Images/s', 'number', '.status.imagesPerSecond'),
             column('Workers', 'integer', '.status.workers'),

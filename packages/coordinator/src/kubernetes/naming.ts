@@ -17,7 +17,7 @@ export function selectorOf({ name }: Pick<TrainingJob, 'name'>, role: Role): Rec
 }
 
 /** Metadata of an object of the job; of all its objects alike where no role is given. */
-export function metadataOf(job: TrainingJob, name: string, role?: Role) {
+export function metadataOf(job: Pick<TrainingJob, 'name' | 'namespace'>, name: string, role?: Role) {
   const { namespace } = job;
   const labels =
     role === undefined

@@ -5,6 +5,14 @@ import { metadataOf, nameOf, ports, selectorOf, type Role } from './naming.js';
 /** No user of the images, and none of the node either. */
 const user = 10_001;
 
+/** A pod's user. */
+export const nobody = {
+  runAsNonRoot: true,
+  runAsUser: user,
+  runAsGroup: user,
+  seccompProfile: { type: 'RuntimeDefault' },
+} as const;
+
 /** What every pod of a job has: nobody's rights, no token for the API server, time to end in order. */
 export function podTemplate(job: TrainingJob, role: Role, graceSeconds: number, spec: object) {
   const http = { nats: ports.natsMonitor, coordinator: ports.coordinatorHttp, worker: ports.workerHttp }[role];
@@ -18,14 +26,7 @@ export function podTemplate(job: TrainingJob, role: Role, graceSeconds: number, 
       automountServiceAccountToken: false,
       enableServiceLinks: false,
       terminationGracePeriodSeconds: graceSeconds,
-      securityContext: {
-        runAsNonRoot: true,
-        runAsUser: user,
-        runAsGroup: user,
-        fsGroup: user,
-        fsGroupChangePolicy: 'OnRootMismatch',
-        seccompProfile: { type: 'RuntimeDefault' },
-      },
+      securityContext: { ...nobody, fsGroup: user, fsGroupChangePolicy: 'OnRootMismatch' },
       ...spec,
     },
   };

@@ -26,6 +26,6 @@ Examples:
     )
     .action(async (file: string, overrides: TrainingJobOverrides) => {
       const objects = renderJob(await loadTrainingJob(file, overrides));
-      process.stdout.write(objects.map((object) => stringify(object)).join('---\n'));
+      process.stdout.write(objects.map((object) => stringify(object, { aliasDuplicateObjects: false })).join('---\n'));
     });
 }

@@ -1,0 +1,259 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Logger } from '@showtell/shared/service/log.js';
+import type { ServedStatus } from '../../served-status.js';
+import { ApiFailure } from '../cluster/api-failure.js';
+import { refOf, type Cluster } from '../cluster/cluster.js';
+import { selectorText, type Kind, type KubeObject, type Ref } from '../cluster/resources.js';
+import type { Manifest } from '../manifest.js';
+import { metadataOf, nameOf, ports } from '../naming.js';
+import { parseTrainingJob, type TrainingJob } from '../training-job.js';
+import type { OperatorMetrics } from './metrics.js';
+import { objectKinds } from './object-kinds.js';
+import { addressOf, type Answer, type Observed, type TrainingJobResource } from './observed.js';
+import { reconcile, type Decision, type Happening } from './reconcile.js';
+import { timeText } from './run-fields.js';
+import { conditionOf, jobPhases, withFindings, type Finding, type JobPhase, type TrainingJobStatus } from './status.js';
+import { strangers } from './wanted-objects.js';
+import { WorkQueue } from './work-queue.js';
+
+export interface OperatorOptions {
+  /** The one to look after; null: all of them. */
+  readonly namespace: string | null;
+  /** How often a coordinator at work is asked. */
+  readonly pollSeconds: number;
+}
+
+/** A coordinator that takes longer is silent. */
+const answerMs = 5_000;
+
+/** Every job is looked at this often, whatever was heard of it. */
+const resyncSeconds = 600;
+
+/**
+ * Acts on TrainingJobs: looks at one whenever it or an object of it has changed, and a coordinator at work is to be
+ * asked; what to do is {@link reconcile}'s to say.
+ */
+export class Operator {
+  private readonly phases = new Map<string, JobPhase>();
+
+  constructor(
+    private readonly cluster: Cluster,
+    private readonly metrics: OperatorMetrics,
+    private readonly log: Logger,
+    private readonly options: OperatorOptions,
+  ) {}
+
+  /** Works until it is told to end. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { series } = this.metrics;
+    series.leader.set(1);
+    const queue = new WorkQueue(
+      async (key) => {
+        const done = series.reconcileDuration.startTimer();
+        const seconds = await this.look(key);
+        done();
+        series.reconciles.inc({ result: 'ok' });
+        return seconds;
+      },
+      (key, error, pauseMs) => {
+        series.reconciles.inc({ result: 'failed' });
+        this.log.warn('a job could not be looked at', { job: key, pauseMs, error });
+      },
+    );
+    const own = { 'app.kubernetes.io/name': 'showtell' };
+    await Promise.all([
+      this.follow('TrainingJob', undefined, queue, signal),
+      this.follow('StatefulSet', selectorText(own), queue, signal),
+      this.follow('Job', selectorText(own), queue, signal),
+    ]);
+    await queue.close();
+    series.leader.set(0);
+  }
+
+  private async follow(kind: Kind, selector: string | undefined, queue: WorkQueue, signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      let heard = false;
+      try {
+        for await (const object of this.cluster.watch(kind, this.options.namespace, selector, signal)) {
+          heard = true;
+          const key = keyOf(object);
+          if (key !== null) queue.add(key);
+        }
+      } catch (error) {
+        if (!isAborted(signal)) this.log.warn('the API server could not be listened to', { kind, error });
+      }
+      await delay(heard ? 100 : 2_000, undefined, { signal }).catch(() => undefined);
+    }
+  }
+
+  /** One look at a job. @returns seconds until the next */
+  async look(key: string): Promise<number | null> {
+    const [namespace = '', name = ''] = key.split('/');
+    const ref = { kind: 'TrainingJob', namespace, name } as const;
+    const resource = (await this.cluster.get(ref)) as TrainingJobResource | null;
+    this.count(key, resource);
+    // What it owns is the garbage collector's, and the coordinator saves when its pod is told to end.
+    if (resource === null || resource.metadata.deletionTimestamp !== undefined) return null;
+    let job: TrainingJob;
+    try {
+      job = parseTrainingJob(resource, key);
+    } catch (error) {
+      await this.tell(resource, { status: resource.status ?? {}, events: [] }, refused('InvalidSpec', error));
+      return null;
+    }
+    const observed = await this.observe(job, resource);
+    const decision = reconcile(job, observed, this.options.pollSeconds);
+    if (decision.expired) {
+      this.log.info('a job goes, its time after its end being over', { job: key });
+      await this.cluster.delete(ref);
+      return null;
+    }
+    const foreign = strangers(job, observed);
+    const outcome = decision.againInSeconds === 0 ? null : await this.act(decision, foreign);
+    await this.tell(resource, decision, outcome);
+    if (outcome?.status === 'False') return 10;
+    return Math.min(decision.againInSeconds ?? resyncSeconds, resyncSeconds);
+  }
+
+  private count(key: string, resource: TrainingJobResource | null): void {
+    const phase = resource?.status?.phase;
+    if (resource === null) this.phases.delete(key);
+    else if (phase !== undefined) this.phases.set(key, phase);
+    const all = [...this.phases.values()];
+    for (const each of jobPhases)
+      this.metrics.series.jobs.set({ phase: each }, all.filter((other) => other === each).length);
+  }
+
+  private async observe(job: TrainingJob, resource: TrainingJobResource): Promise<Observed> {
+    const { namespace } = resource.metadata;
+    const { labels } = metadataOf(job, job.name);
+    const pod = { kind: 'Pod', namespace, name: `${nameOf(job, 'coordinator')}-0` } as const;
+    const [coordinatorPod, ...lists] = await Promise.all([
+      this.cluster.get(pod),
+      ...objectKinds.map((kind) => this.cluster.list(kind, namespace, selectorText(labels))),
+    ]);
+    return {
+      resource,
+      objects: lists.flatMap(({ items }) => items),
+      coordinatorPod,
+      answer: await this.ask(coordinatorPod),
+      now: new Date(),
+    };
+  }
+
+  private async ask(pod: KubeObject | null): Promise<Answer> {
+    const address = addressOf(pod);
+    if (address === null) return { kind: 'unasked' };
+    const host = address.includes(':') ? `[${address}]` : address;
+    try {
+      const signal = AbortSignal.timeout(answerMs);
+      const response = await fetch(`http://${host}:${ports.coordinatorHttp}/status`, { signal });
+      if (!response.ok) throw new Error(`HTTP ${response.status}`);
+      const status = (await response.json()) as ServedStatus;
+      this.metrics.series.answers.inc({ result: 'said' });
+      return { kind: 'said', status };
+    } catch (error) {
+      this.metrics.series.answers.inc({ result: 'silent' });
+      const { cause, message } = error as Error;
+      return { kind: 'silent', detail: cause instanceof Error ? cause.message : message };
+    }
+  }
+
+  /** @returns whether the objects are as the job asks */
+  private async act({ apply, remove }: Decision, foreign: readonly KubeObject[]): Promise<Finding> {
+    const [stranger] = foreign;
+    if (stranger !== undefined) {
+      const message = `${stranger.kind ?? ''} ${stranger.metadata.name} is there already and is not this job's.`;
+      return { status: 'False', reason: 'NameTaken', message };
+    }
+    try {
+      for (const manifest of apply) await this.apply(manifest);
+      for (const ref of remove) await this.cluster.delete(ref);
+      return { status: 'True', reason: 'Applied', message: '' };
+    } catch (error) {
+      if (!(error instanceof ApiFailure)) throw error;
+      return refused('ApplyFailed', error);
+    }
+  }
+
+  private async apply(manifest: Manifest): Promise<void> {
+    const { series } = this.metrics;
+    const { kind } = manifest;
+    try {
+      await this.cluster.apply(manifest, { force: true });
+      series.objectsApplied.inc({ kind, result: 'ok' });
+    } catch (error) {
+      series.objectsApplied.inc({ kind, result: 'failed' });
+      // A Job's pods cannot be changed; workers keep nothing, so that they can be made anew.
+      if (kind !== 'Job' || !(error instanceof ApiFailure) || error.status !== 422) throw error;
+      this.log.info('workers are made anew, since their pods are to be others', { job: manifest.metadata.name });
+      await this.cluster.delete(refOf(manifest));
+      throw error;
+    }
+  }
+
+  private async tell(
+    resource: TrainingJobResource,
+    { status, events }: Pick<Decision, 'status' | 'events'>,
+    applied: Finding | null,
+  ): Promise<void> {
+    const before = resource.status ?? {};
+    const now = timeText(new Date());
+    const findings = applied === null ? {} : { Applied: applied };
+    const others = withFindings(status, findings, resource.metadata.generation ?? 0, now);
+    const after: TrainingJobStatus = { ...status, conditions: others };
+    if (JSON.stringify(sorted(before)) !== JSON.stringify(sorted(after)))
+      await this.cluster.applyStatus(refOf(resource), after);
+    const wasRefused = conditionOf(before, 'Applied')?.message;
+    const more: Happening[] =
+      applied?.status === 'False' && applied.message !== wasRefused
+        ? [{ type: 'Warning', reason: applied.reason, message: applied.message }]
+        : [];
+    for (const event of [...events, ...more]) await this.note(resource, event);
+  }
+
+  private async note(resource: TrainingJobResource, { type, reason, message }: Happening): Promise<void> {
+    const { name, namespace, uid } = resource.metadata;
+    this.log.info(message, { job: `${namespace}/${name}`, reason });
+    const now = timeText(new Date());
+    const ref: Ref = { kind: 'Event', namespace, name: `${name}.${Date.now().toString(16)}${reason.toLowerCase()}` };
+    await this.cluster.create(ref, {
+      involvedObject: { apiVersion: resource.apiVersion, kind: 'TrainingJob', name, namespace, uid },
+      type,
+      reason,
+      message: message.slice(0, 1000),
+      source: { component: 'showtell-operator' },
+      reportingComponent: 'showtell-operator',
+      firstTimestamp: now,
+      lastTimestamp: now,
+      count: 1,
+    });
+  }
+}
+
+/** Asked anew each time, since it changes while one waits. */
+const isAborted = (signal: AbortSignal): boolean => signal.aborted;
+
+/** The job that an object is about: itself, or the one in its labels. */
+function keyOf({ kind, metadata }: KubeObject): string | null {
+  const name = kind === 'TrainingJob' ? metadata.name : metadata.labels?.['app.kubernetes.io/instance'];
+  return name === undefined ? null : `${metadata.namespace ?? ''}/${name}`;
+}
+
+function refused(reason: string, error: unknown): Finding {
+  const problems = error instanceof ApiFailure ? error.problems : [];
+  const message = [error instanceof Error ? error.message : String(error), ...problems].join('\n').slice(0, 1000);
+  return { status: 'False', reason, message };
+}
+
+/** The same status with its fields in one order. */
+const sorted = (value: unknown): unknown =>
+  Array.isArray(value)
+    ? value.map(sorted)
+    : typeof value === 'object' && value !== null
+      ? Object.fromEntries(
+          Object.entries(value)
+            .sort(([a], [b]) => (a < b ? -1 : 1))
+            .map(([name, field]) => [name, sorted(field)]),
+        )
+      : value;

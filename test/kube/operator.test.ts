@@ -1,0 +1,329 @@
+import { spawn } from 'node:child_process';
+import { createServer, type Server } from 'node:http';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { setTimeout as delay } from 'node:timers/promises';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { stringify } from 'yaml';
+import { ports } from '@showtell/coordinator/kubernetes/naming.js';
+import { renderJob } from '@showtell/coordinator/kubernetes/render.js';
+import { apiVersion, parseTrainingJob } from '@showtell/coordinator/kubernetes/training-job.js';
+import type { ServedStatus } from '@showtell/coordinator/served-status.js';
+import { Kube, noKube } from '../support/kube.js';
+import { OperatorProcess } from '../support/operator-process.js';
+
+const deploy = fileURLToPath(new URL('../../deploy/k8s/', import.meta.url));
+
+interface Shown {
+  readonly metadata: { readonly uid: string };
+  readonly status?: {
+    readonly phase?: string;
+    readonly step?: number;
+    readonly workers?: number;
+    readonly conditions?: readonly { type: string; status: string; reason: string; message?: string }[];
+  };
+}
+
+describe.skipIf(noKube !== null)(`the operator${noKube === null ? '' : ` (skipped: ${noKube})`}`, () => {
+  let kube: Kube;
+  const operators: OperatorProcess[] = [];
+  const coordinators: Server[] = [];
+
+  beforeAll(async () => {
+    kube = await Kube.start();
+    kube.must(['apply', '--server-side', '--validate=strict', '-k', join(deploy, 'operator')]);
+    kube.must(['wait', '--for=condition=Established', 'crd/trainingjobs.showtell.dev', '--timeout=30s']);
+    kube.must(['create', '-f', '-'], stringify({ apiVersion: 'v1', kind: 'Node', metadata: { name: 'node' } }));
+  }, 1_200_000);
+  afterEach(async () => {
+    for (const operator of operators.splice(0)) await operator[Symbol.asyncDispose]();
+    for (const server of coordinators.splice(0)) server.close();
+  });
+  afterAll(() => kube[Symbol.dispose]());
+
+  /** An operator with the rights that deploy/k8s/operator gives it, and no others. */
+  const start = async (...args: string[]): Promise<OperatorProcess> => {
+    const account = ['-n', 'showtell-system', 'showtell-operator'];
+    const operator = await OperatorProcess.start(
+      kube.kubeconfigWith(kube.must(['create', 'token', ...account]).trim()),
+      [...['--lease-namespace', 'showtell-system', '--poll', '1', ...args]],
+    );
+    operators.push(operator);
+    return operator;
+  };
+  const namespace = (name: string): string[] => {
+    kube.must(['create', 'namespace', name]);
+    return ['-n', name];
+  };
+  const apply = (where: readonly string[], name: string, spec: object): void => {
+    const content = { apiVersion, kind: 'TrainingJob', metadata: { name }, spec };
+    kube.must(['apply', '--server-side', '--validate=strict', ...where, '-f', '-'], stringify(content));
+  };
+  const getAny = (args: readonly string[]): unknown => JSON.parse(kube.must(['get', '-o', 'json', ...args]));
+  const get = (args: readonly string[]): Shown => getAny(args) as Shown;
+  const until = async (what: string, there: () => boolean): Promise<void> => {
+    const deadline = Date.now() + 45_000;
+    while (!there()) {
+      await delay(200);
+      if (Date.now() > deadline)
+        throw new Error(
+          `not in time: ${what}\n${kube.kubectl(['get', 'tj', '-A', '-o', 'yaml']).output}\n${operators.map(({ log }) => log).join('\n')}`,
+        );
+    }
+  };
+  const condition = (shown: Shown, type: string) => shown.status?.conditions?.find((each) => each.type === type);
+  const untilPhase = (where: readonly string[], name: string, phase: string): Promise<void> =>
+    until(`${name} ${phase}`, () => get(['tj', name, ...where]).status?.phase === phase);
+
+  /** Stands for the coordinator of a job: its pod gets an address of this machine, where `says` is answered. */
+  const coordinator = async (
+    where: readonly string[],
+    name: string,
+    address: string,
+  ): Promise<{ says: ServedStatus }> => {
+    const answer = { says: { state: 'training' } as ServedStatus };
+    const server = createServer((_, response) => response.end(JSON.stringify(answer.says)));
+    coordinators.push(server);
+    await new Promise<void>((resolve) => server.listen(ports.coordinatorHttp, address, resolve));
+    kube.must(['wait', '--for=create', `pod/${name}-coordinator-0`, '--timeout=60s', ...where]);
+    const target = { apiVersion: 'v1', kind: 'Node', name: 'node' };
+    const binding = { apiVersion: 'v1', kind: 'Binding', metadata: { name: `${name}-coordinator-0` }, target };
+    const path = `/api/v1/namespaces/${where[1] ?? ''}/pods/${name}-coordinator-0/binding`;
+    kube.kubectl(['create', '--raw', path, '-f', '-'], JSON.stringify(binding));
+    const status = { phase: 'Running', podIP: address, podIPs: [{ ip: address }] };
+    kube.must([
+      ...['patch', 'pod', `${name}-coordinator-0`, '--subresource=status', '--type=merge', ...where],
+      ...['-p', JSON.stringify({ status })],
+    ]);
+    return answer;
+  };
+  /** There is no kubelet that ends pods. */
+  const endPods = (where: readonly string[]): void =>
+    void kube.kubectl(['delete', 'pods', '--all', '--force', '--grace-period=0', ...where]);
+
+  const training = (step: number): ServedStatus => ({
+    state: 'training',
+    run: 'a-1',
+    phase: 'decoder-only',
+    step,
+    totalSteps: 100,
+    loss: 2.5,
+    imagesPerSecond: 12.34,
+    etaSeconds: 60,
+    checkpointStep: 4,
+    evaluation: null,
+  });
+
+  it('makes a job’s objects, tells its progress, ends it, and lets it go', async () => {
+    const where = namespace('whole');
+    await start();
+    apply(where, 'a', { job: { seed: 3 }, workers: { replicas: 3 }, ttlSecondsAfterFinished: 3600 });
+    await until('pods', () => kube.kubectl(['get', 'pod', 'a-coordinator-0', 'a-nats-0', ...where]).code === 0);
+    await untilPhase(where, 'a', 'Pending');
+    const { uid } = get(['tj', 'a', ...where]).metadata;
+    // Just what "job render" prints, owned by the job.
+    for (const { kind, metadata } of renderJob(parseTrainingJob(get(['tj', 'a', ...where]), 'a')))
+      expect(get([kind, metadata.name, ...where])).toMatchObject({
+        metadata: { labels: metadata.labels, ownerReferences: [{ kind: 'TrainingJob', uid, controller: true }] },
+      });
+
+    const answer = await coordinator(where, 'a', '127.0.71.1');
+    answer.says = training(7);
+    await untilPhase(where, 'a', 'Running');
+    await until('three workers', () => get(['tj', 'a', ...where]).status?.workers === 3);
+    expect(get(['tj', 'a', ...where]).status).toMatchObject({
+      run: 'a-1',
+      step: 7,
+      totalSteps: 100,
+      loss: 2.5,
+      checkpointStep: 4,
+    });
+    const row = kube.must(['get', 'trainingjob', 'a', ...where]);
+    expect(row).toMatch(/^NAME +PHASE +TRAINING +STEP +OF +LOSS +BLEU-4 +IMAGES\/S +WORKERS +END +AGE$/m);
+    expect(row).toMatch(/^a +Running +decoder-only +7 +100 +2\.5 +12\.3 +3 /m);
+
+    // The scale subresource, as "kubectl scale" and autoscalers use it.
+    kube.must(['scale', 'tj/a', '--replicas=1', ...where]);
+    await until(
+      'one worker',
+      () => (getAny(['job', 'a-worker', ...where]) as { spec: { parallelism: number } }).spec.parallelism === 1,
+    );
+    await until('no budget', () => kube.kubectl(['get', 'pdb', 'a-worker', ...where]).code !== 0);
+    kube.must(['wait', '--for=jsonpath={.status.selector}', 'tj/a', ...where]);
+
+    // What somebody has changed is put right; nothing is written while all is as wanted.
+    kube.must(['scale', 'statefulset/a-nats', '--replicas=0', ...where]);
+    await until(
+      'NATS again',
+      () => (getAny(['sts', 'a-nats', ...where]) as { spec: { replicas: number } }).spec.replicas === 1,
+    );
+    const versions = (): string =>
+      kube.must([
+        'get',
+        'sts,job,svc,cm,netpol',
+        '-o',
+        'jsonpath={.items[*].metadata.generation}{.items[*].metadata.managedFields[?(@.manager=="showtell")].time}',
+        ...where,
+      ]);
+    const before = versions();
+    await delay(3_000);
+    expect(versions()).toBe(before);
+
+    answer.says = { ...training(100), state: 'finished', end: { reason: 'complete', message: 'all steps are done' } };
+    kube.must(['patch', 'job', 'a-worker', '--type=merge', '-p', '{"spec":{"suspend":true}}', ...where]);
+    await untilPhase(where, 'a', 'Succeeded');
+    expect(condition(get(['tj', 'a', ...where]), 'Complete')).toMatchObject({ status: 'True', reason: 'Complete' });
+    await until(
+      'no coordinator',
+      () => (getAny(['sts', 'a-coordinator', ...where]) as { spec: { replicas: number } }).spec.replicas === 0,
+    );
+    const reasons = (
+      getAny(['events', ...where]) as { items: { reason: string; involvedObject: { uid: string } }[] }
+    ).items
+      .filter(({ involvedObject }) => involvedObject.uid === uid)
+      .map(({ reason }) => reason);
+    expect(reasons).toEqual(expect.arrayContaining(['Running', 'Scaled', 'Succeeded']));
+
+    // The time after its end being over, it goes with all that it owns, the volume of its runs aside.
+    endPods(where);
+    kube.must(['patch', 'tj', 'a', '--type=merge', '-p', '{"spec":{"ttlSecondsAfterFinished":1}}', ...where]);
+    await until('gone', () => kube.must(['get', 'tj,sts,job,svc,netpol', '-o', 'name', ...where]).trim() === '');
+    expect(kube.must(['get', 'pvc', '-o', 'name', ...where]).trim()).toBe('persistentvolumeclaim/runs-a-coordinator-0');
+  }, 180_000);
+
+  it('suspends and resumes, keeps a failure, and says why a coordinator does not start', async () => {
+    const where = namespace('other-ends');
+    await start();
+    apply(where, 'a', {});
+    const answer = await coordinator(where, 'a', '127.0.71.2');
+    answer.says = training(7);
+    await untilPhase(where, 'a', 'Running');
+    kube.must(['patch', 'tj', 'a', '--type=merge', '-p', '{"spec":{"suspend":true}}', ...where]);
+    await untilPhase(where, 'a', 'Stopping');
+    // nats-server outlasts the coordinator, which saves.
+    expect(get(['sts', 'a-nats', ...where])).toMatchObject({ spec: { replicas: 1 } });
+    endPods(where);
+    await untilPhase(where, 'a', 'Suspended');
+    await until(
+      'no NATS',
+      () => (getAny(['sts', 'a-nats', ...where]) as { spec: { replicas: number } }).spec.replicas === 0,
+    );
+    kube.must(['patch', 'tj', 'a', '--type=merge', '-p', '{"spec":{"suspend":false}}', ...where]);
+    await until('a pod again', () => kube.kubectl(['get', 'pod', 'a-coordinator-0', ...where]).code === 0);
+    kube.must([
+      ...['patch', 'pod', 'a-coordinator-0', '--subresource=status', '--type=merge', ...where, '-p'],
+      JSON.stringify({
+        status: {
+          containerStatuses: [
+            {
+              name: 'coordinator',
+              image: 'i',
+              imageID: '',
+              ready: false,
+              restartCount: 0,
+              state: { waiting: { reason: 'ImagePullBackOff', message: 'no such image' } },
+            },
+          ],
+        },
+      }),
+    ]);
+    kube.must(['annotate', 'sts', 'a-coordinator', 'touched=yes', ...where]);
+    await until(
+      'the reason',
+      () =>
+        condition(get(['tj', 'a', ...where]), 'Running')?.message?.includes('ImagePullBackOff: no such image') === true,
+    );
+
+    for (const server of coordinators.splice(0)) server.close();
+    const next = await coordinator(where, 'a', '127.0.71.3');
+    next.says = { state: 'failed', end: { reason: 'data/folder-not-indexed', message: '/data has no dataset.json.' } };
+    await untilPhase(where, 'a', 'Failed');
+    expect(condition(get(['tj', 'a', ...where]), 'Failed')).toMatchObject({
+      status: 'True',
+      reason: 'DataFolderNotIndexed',
+      message: '/data has no dataset.json.',
+    });
+    await until(
+      'all still',
+      () => (getAny(['job', 'a-worker', ...where]) as { spec: { suspend: boolean } }).spec.suspend,
+    );
+    next.says = training(8);
+    kube.must(['patch', 'tj', 'a', '--type=merge', '-p', '{"spec":{"workers":{"replicas":4}}}', ...where]);
+    await delay(2_000);
+    expect(get(['tj', 'a', ...where]).status?.phase).toBe('Failed');
+  }, 180_000);
+
+  it('fails a job at its deadline, leaves objects of others alone, makes workers anew for another image', async () => {
+    const where = namespace('corners');
+    await start('--namespace', 'corners');
+    apply(where, 'late', { activeDeadlineSeconds: 1 });
+    await untilPhase(where, 'late', 'Failed');
+    expect(condition(get(['tj', 'late', ...where]), 'Failed')).toMatchObject({ reason: 'DeadlineExceeded' });
+
+    const plain = renderJob(parseTrainingJob({}, 'plain', { name: 'plain', namespace: 'corners' }));
+    kube.must(['apply', '--server-side', '-f', '-', ...where], plain.map((object) => stringify(object)).join('---\n'));
+    apply(where, 'plain', { workers: { replicas: 5 } });
+    await until('refusal', () => condition(get(['tj', 'plain', ...where]), 'Applied')?.reason === 'NameTaken');
+    expect(get(['job', 'plain-worker', ...where])).toMatchObject({ spec: { parallelism: 2 } });
+
+    apply(where, 'b', { images: { worker: 'one' } });
+    await until('workers', () => kube.kubectl(['get', 'job', 'b-worker', ...where]).code === 0);
+    apply(where, 'b', { images: { worker: 'two' } });
+    const image = '{.spec.template.spec.containers[0].image}';
+    await until(
+      'other workers',
+      () => kube.kubectl(['get', 'job', 'b-worker', '-o', `jsonpath=${image}`, ...where]).output === 'two',
+    );
+  }, 180_000);
+
+  it('leads alone: another takes over when the first ends, and when it is killed', async () => {
+    const where = namespace('leaders');
+    const first = await start();
+    await first.until('leads');
+    const second = await start();
+    apply(where, 'a', {});
+    await untilPhase(where, 'a', 'Pending');
+    expect(second.log).not.toContain('"leads"');
+    expect(await first.metric('showtell_operator_leader')).toBe(1);
+    expect(await second.metric('showtell_operator_leader')).toBe(0);
+    expect(await first.metric('showtell_operator_jobs{phase="Pending"}')).toBeGreaterThan(0);
+    expect((await fetch(`${second.url}/readyz`)).status).toBe(200);
+    expect(await first.end('SIGTERM')).toBe(0);
+    // Given back, so that nobody has to wait for it.
+    await second.until('leads', 8_000);
+    const third = await start();
+    await second.end('SIGKILL');
+    await third.until('leads', 40_000);
+  }, 120_000);
+
+  it('says what is wrong where there is no cluster, no definition, and no right', async () => {
+    const run = async (kubeconfig: string) => {
+      const cli = fileURLToPath(new URL('../../packages/coordinator/bin/showtell.js', import.meta.url));
+      const child = spawn(process.execPath, [cli, 'operator', '--http-port', '0'], {
+        env: { ...process.env, KUBECONFIG: kubeconfig },
+      });
+      let said = '';
+      child.stderr.setEncoding('utf8').on('data', (text: string) => (said += text));
+      const code = await new Promise<number | null>((resolve) => child.once('close', resolve));
+      return { code, said };
+    };
+    expect(await run('/nowhere/kubeconfig')).toMatchObject({
+      code: 78,
+      said: expect.stringContaining('No Kubernetes cluster') as string,
+    });
+    const account = ['-n', 'default', 'default'];
+    const token = kube.must(['create', 'token', ...account]).trim();
+    expect(await run(kube.kubeconfigWith(token))).toMatchObject({
+      code: 77,
+      said: expect.stringContaining('trainingjobs.showtell.dev is forbidden') as string,
+    });
+    expect(await run(kube.kubeconfigWith('wrong'))).toMatchObject({
+      code: 77,
+      said: expect.stringContaining('does not know who asks') as string,
+    });
+    const dead = kube.kubeconfigWith(token).replace(/kubeconfig[^/]*$/, 'kubeconfig-dead');
+    writeFileSync(dead, kube.configText(token).replace(/127\.0\.0\.1:\d+/, '127.0.0.1:1'));
+    expect(await run(dead)).toMatchObject({ code: 69, said: expect.stringContaining('does not answer') as string });
+  });
+});

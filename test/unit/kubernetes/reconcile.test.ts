@@ -1,0 +1,182 @@
+import { describe, expect, it } from 'vitest';
+import type { KubeObject } from '@showtell/coordinator/kubernetes/cluster/resources.js';
+import { renderJob } from '@showtell/coordinator/kubernetes/render.js';
+import {
+  isAsWanted,
+  type Answer,
+  type TrainingJobResource,
+} from '@showtell/coordinator/kubernetes/operator/observed.js';
+import { reconcile } from '@showtell/coordinator/kubernetes/operator/reconcile.js';
+import { withFindings, type TrainingJobStatus } from '@showtell/coordinator/kubernetes/operator/status.js';
+import { WorkQueue } from '@showtell/coordinator/kubernetes/operator/work-queue.js';
+import { strangers } from '@showtell/coordinator/kubernetes/operator/wanted-objects.js';
+import { apiVersion, parseTrainingJob } from '@showtell/coordinator/kubernetes/training-job.js';
+
+const start = '2026-01-01T00:00:00Z';
+const pod: KubeObject = { metadata: { name: 'a-coordinator-0' }, status: { phase: 'Running', podIP: '10.0.0.1' } };
+
+interface Given {
+  readonly spec?: object;
+  readonly status?: TrainingJobStatus;
+  readonly objects?: readonly KubeObject[];
+  readonly pod?: KubeObject | null;
+  readonly answer?: Answer;
+  /** Seconds after the start. */
+  readonly at?: number;
+}
+
+function look({ spec = {}, status = {}, objects = [], pod: seen = pod, answer = { kind: 'unasked' }, at = 10 }: Given) {
+  const resource: TrainingJobResource = {
+    apiVersion,
+    kind: 'TrainingJob',
+    metadata: { name: 'a', namespace: 'n', uid: 'u', generation: 3 },
+    spec,
+    status,
+  };
+  const job = parseTrainingJob(resource, 'a');
+  const now = new Date(Date.parse(start) + at * 1000);
+  return reconcile(job, { resource, objects, coordinatorPod: seen, answer, now }, 5);
+}
+
+const said = (status: Extract<Answer, { kind: 'said' }>['status']): Answer => ({ kind: 'said', status });
+const running: TrainingJobStatus = { phase: 'Running', startTime: start, step: 4 };
+const condition = (type: 'Complete' | 'Failed'): TrainingJobStatus => ({
+  startTime: start,
+  completionTime: start,
+  conditions: withFindings({}, { [type]: { status: 'True', reason: 'r', message: '' } }, 3, start),
+});
+/** The workers' Job as it stands. */
+const workers = (active: number, end?: string): KubeObject => ({
+  kind: 'Job',
+  metadata: { name: 'a-worker', namespace: 'n', ownerReferences: [{ uid: 'u' }] },
+  spec: { parallelism: 2 },
+  status: { active, conditions: end === undefined ? [] : [{ type: end, status: 'True', reason: 'R', message: 'm' }] },
+});
+const replicas = (decision: ReturnType<typeof look>): Record<string, unknown> =>
+  Object.fromEntries(
+    decision.apply.flatMap(({ kind, metadata, spec }) => {
+      const { replicas: count, suspend } = (spec ?? {}) as { replicas?: number; suspend?: boolean };
+      return ['StatefulSet', 'Job'].includes(kind) ? [[metadata.name, count ?? suspend]] : [];
+    }),
+  );
+
+describe('what is done about a TrainingJob', () => {
+  it('is a function of how things stand', () => {
+    const given = { answer: said({ state: 'training', step: 5 }) };
+    expect(look(given)).toEqual(look(given));
+  });
+
+  it('is nothing where all is as wanted', () => {
+    const objects = look({}).apply as unknown as KubeObject[];
+    expect(objects).toHaveLength(renderJob(parseTrainingJob({}, 'a', { name: 'a' })).length);
+    expect(look({ objects })).toMatchObject({ apply: [], remove: [] });
+    const [first, ...others] = objects;
+    expect(look({ objects: others }).apply).toEqual([first]);
+  });
+
+  it('keeps the last known progress, but no speed, while the coordinator is away', () => {
+    const status = { ...running, imagesPerSecond: 3, estimatedEnd: start };
+    const away = look({ status, pod: null }).status;
+    expect(away).toMatchObject({ phase: 'Pending', step: 4, startTime: start });
+    expect(away).not.toHaveProperty('imagesPerSecond');
+    expect(look({ status, answer: { kind: 'silent', detail: 'reset' } }).status).toMatchObject({ phase: 'Running' });
+  });
+
+  it('writes an end down before it stops the one who knows it', () => {
+    const answer = said({ state: 'finished', end: { reason: 'complete', message: '' } });
+    const first = look({ status: running, answer, objects: [workers(2)] });
+    expect(first).toMatchObject({ status: { phase: 'Succeeded' }, againInSeconds: 0 });
+    // Workers have yet to hear of it, for a while.
+    const status = condition('Complete');
+    expect(replicas(look({ status, objects: [workers(2)] }))).toEqual({
+      'a-nats': 1,
+      'a-coordinator': 1,
+      'a-worker': false,
+    });
+    expect(replicas(look({ status, objects: [workers(2)], at: 500 }))).toEqual({
+      'a-coordinator': 0,
+      'a-worker': true,
+    });
+    expect(replicas(look({ status, objects: [workers(0, 'Complete')], pod: null }))).toEqual({
+      'a-nats': 0,
+      'a-coordinator': 0,
+    });
+  });
+
+  it.each([
+    ['complete', 'Succeeded'],
+    ['rolled-back', 'Succeeded'],
+    ['guard-unmet', 'Failed'],
+  ])('takes the outcome %s for %s', (reason, phase) => {
+    const answer = said({ state: 'finished', end: { reason, message: 'm' } });
+    expect(look({ status: running, answer }).status).toMatchObject({ phase, completionTime: '2026-01-01T00:00:10Z' });
+  });
+
+  it('lets an end be the end', () => {
+    const later = look({ status: condition('Failed'), answer: said({ state: 'training' }), spec: { suspend: false } });
+    expect(later.status.phase).toBe('Failed');
+    expect(replicas(later)).toMatchObject({ 'a-coordinator': 0, 'a-worker': true });
+  });
+
+  it('fails with the workers’ Job, and at the deadline, which a resumption sets anew', () => {
+    expect(look({ status: running, objects: [workers(0, 'Failed')] }).status.phase).toBe('Failed');
+    const spec = { activeDeadlineSeconds: 60 };
+    expect(look({ status: running, spec, at: 59 })).toMatchObject({ status: { phase: 'Pending' }, againInSeconds: 1 });
+    expect(look({ status: running, spec, at: 60 }).status.phase).toBe('Failed');
+    const suspended = { ...running, ...look({ status: running, spec: { ...spec, suspend: true } }).status };
+    expect(look({ status: suspended, spec: { ...spec, suspend: true }, at: 99 }).status.phase).not.toBe('Failed');
+    expect(look({ status: suspended, spec, at: 99 }).status).toMatchObject({ startTime: '2026-01-01T00:01:39Z' });
+  });
+
+  it('goes when its time after the end is over', () => {
+    const spec = { ttlSecondsAfterFinished: 30 };
+    expect(look({ status: condition('Complete'), spec, at: 29, pod: null })).toMatchObject({
+      expired: false,
+      againInSeconds: 1,
+    });
+    expect(look({ status: condition('Complete'), spec, at: 30 }).expired).toBe(true);
+  });
+
+  it('takes a job that a person stopped for one that stands still', () => {
+    const { status } = look({ status: running, answer: said({ state: 'not running' }) });
+    expect(status).toMatchObject({ phase: 'Suspended' });
+  });
+
+  it('leaves objects of others alone', () => {
+    const objects = [{ ...workers(1), metadata: { name: 'a-worker', namespace: 'n' } }];
+    const resource = { metadata: { name: 'a', namespace: 'n', uid: 'u' } };
+    expect(strangers(parseTrainingJob({}, 'a', { name: 'a' }), { objects, resource })).toHaveLength(1);
+  });
+});
+
+it('an object is as wanted when it has every wanted value, whatever else it has', () => {
+  expect(isAsWanted({ a: [{ b: 1, c: 2 }], d: 3 }, { a: [{ b: 1 }] })).toBe(true);
+  expect(isAsWanted({ a: [{ b: 1 }, {}] }, { a: [{ b: 1 }] })).toBe(false);
+  expect(isAsWanted({}, { a: [] })).toBe(false);
+});
+
+describe('the work queue', () => {
+  it('works on a key alone, once for all that happened meanwhile, and pauses after failures', async () => {
+    const rounds: string[] = [];
+    const pauses: number[] = [];
+    let open = (): void => undefined;
+    const queue = new WorkQueue(
+      async (key) => {
+        rounds.push(key);
+        if (key === 'bad') throw new Error('no');
+        if (rounds.length === 1) await new Promise<void>((resolve) => (open = resolve));
+        return null;
+      },
+      (_key, _error, pauseMs) => pauses.push(pauseMs),
+    );
+    for (let i = 0; i < 3; i++) queue.add('a');
+    await expect.poll(() => rounds).toEqual(['a']);
+    for (let i = 0; i < 3; i++) queue.add('a');
+    queue.add('bad');
+    await expect.poll(() => pauses).toEqual([500, 1000]);
+    expect(rounds.filter((key) => key === 'a')).toHaveLength(1);
+    open();
+    await expect.poll(() => rounds.filter((key) => key === 'a')).toHaveLength(2);
+    await queue.close();
+  });
+});
