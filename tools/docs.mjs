@@ -21,7 +21,7 @@ const isCheck = process.argv.includes('--check');
 for (const [name, print] of Object.entries(pages)) {
   const file = fileURLToPath(new URL(`../docs/${name}`, import.meta.url));
   const current = existsSync(file) ? readFileSync(file, 'utf8') : '';
-  const page = await format(print(current), { ...(await resolveConfig(file)), filepath: file });
+  const page = await format(await print(current), { ...(await resolveConfig(file)), filepath: file });
   if (page === current) continue;
   if (isCheck) {
     process.exitCode = 1;

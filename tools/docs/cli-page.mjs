@@ -10,8 +10,8 @@ const region = /<!-- help: ([a-z -]+) -->\n[\s\S]*?<!-- end -->/g;
  *
  * @throws when a command has no such place, or a place no command
  */
-export function cliPage(current) {
-  const commands = new Map(leafCommands(program(), ''));
+export async function cliPage(current) {
+  const commands = new Map(leafCommands(await program(), ''));
   const seen = new Set();
   const page = current.replaceAll(region, (_whole, name) => {
     const command = commands.get(name);

@@ -1,48 +1,89 @@
 import { Command } from 'commander';
 import { version } from '@showtell/shared/version.js';
-import { register as caption } from './commands/caption.js';
-import { register as checkpointAverage } from './commands/checkpoint-average.js';
-import { register as checkpointDiff } from './commands/checkpoint-diff.js';
-import { register as checkpointExport } from './commands/checkpoint-export.js';
-import { register as checkpointImport } from './commands/checkpoint-import.js';
-import { register as checkpointList } from './commands/checkpoint-list.js';
-import { register as checkpointPrune } from './commands/checkpoint-prune.js';
-import { register as checkpointRemap } from './commands/checkpoint-remap.js';
-import { register as checkpointShow } from './commands/checkpoint-show.js';
-import { register as checkpointVerify } from './commands/checkpoint-verify.js';
-import { register as coordinator } from './commands/coordinator.js';
-import { register as dataBuildCoco } from './commands/data-build-coco.js';
-import { register as dataIndex } from './commands/data-index.js';
-import { register as dataInspect } from './commands/data-inspect.js';
-import { register as dataSynth } from './commands/data-synth.js';
-import { register as dataVerify } from './commands/data-verify.js';
-import { register as demo } from './commands/demo.js';
-import { register as doctor } from './commands/doctor.js';
-import { register as engineSetUp } from './commands/engine-setup.js';
-import { register as evaluate } from './commands/evaluate.js';
-import { register as jobDelete } from './commands/job-delete.js';
-import { register as jobLogs } from './commands/job-logs.js';
-import { register as jobRender } from './commands/job-render.js';
-import { register as jobScale } from './commands/job-scale.js';
-import { register as jobStatus } from './commands/job-status.js';
-import { register as jobSubmit } from './commands/job-submit.js';
-import { register as operator } from './commands/operator.js';
-import { register as pause } from './commands/pause.js';
-import { register as perplexity } from './commands/perplexity.js';
-import { register as resume } from './commands/resume.js';
-import { register as serve } from './commands/serve.js';
-import { register as status } from './commands/status.js';
-import { register as stop } from './commands/stop.js';
-import { register as train } from './commands/train.js';
-import { register as worker } from './commands/worker.js';
+
+/** A command's words, such as "checkpoint list", and its module, which is loaded when the command is meant. */
+type Entry = readonly [words: string, load: () => Promise<{ register: (parent: Command) => void }>];
+
+/** In the order of the help. */
+const sections: readonly { readonly title: string; readonly commands: readonly Entry[] }[] = [
+  {
+    title: 'Train',
+    commands: [
+      ['demo', () => import('./commands/demo.js')],
+      ['train', () => import('./commands/train.js')],
+      ['coordinator', () => import('./commands/coordinator.js')],
+      ['worker', () => import('./commands/worker.js')],
+    ],
+  },
+  {
+    title: 'Watch and steer a run',
+    commands: [
+      ['status', () => import('./commands/status.js')],
+      ['pause', () => import('./commands/pause.js')],
+      ['resume', () => import('./commands/resume.js')],
+      ['stop', () => import('./commands/stop.js')],
+    ],
+  },
+  {
+    title: 'On Kubernetes',
+    commands: [
+      ['job submit', () => import('./commands/job-submit.js')],
+      ['job status', () => import('./commands/job-status.js')],
+      ['job logs', () => import('./commands/job-logs.js')],
+      ['job scale', () => import('./commands/job-scale.js')],
+      ['job delete', () => import('./commands/job-delete.js')],
+      ['job render', () => import('./commands/job-render.js')],
+      ['operator', () => import('./commands/operator.js')],
+    ],
+  },
+  {
+    title: 'Use what was trained',
+    commands: [
+      ['caption', () => import('./commands/caption.js')],
+      ['serve', () => import('./commands/serve.js')],
+      ['evaluate', () => import('./commands/evaluate.js')],
+      ['perplexity', () => import('./commands/perplexity.js')],
+      ['checkpoint list', () => import('./commands/checkpoint-list.js')],
+      ['checkpoint show', () => import('./commands/checkpoint-show.js')],
+      ['checkpoint verify', () => import('./commands/checkpoint-verify.js')],
+      ['checkpoint diff', () => import('./commands/checkpoint-diff.js')],
+      ['checkpoint prune', () => import('./commands/checkpoint-prune.js')],
+      ['checkpoint import', () => import('./commands/checkpoint-import.js')],
+      ['checkpoint export', () => import('./commands/checkpoint-export.js')],
+      ['checkpoint remap', () => import('./commands/checkpoint-remap.js')],
+      ['checkpoint average', () => import('./commands/checkpoint-average.js')],
+    ],
+  },
+  {
+    title: 'Prepare',
+    commands: [
+      ['data build-coco', () => import('./commands/data-build-coco.js')],
+      ['data synth', () => import('./commands/data-synth.js')],
+      ['data inspect', () => import('./commands/data-inspect.js')],
+      ['data verify', () => import('./commands/data-verify.js')],
+      ['data index', () => import('./commands/data-index.js')],
+      ['engine setup', () => import('./commands/engine-setup.js')],
+      ['doctor', () => import('./commands/doctor.js')],
+    ],
+  },
+];
+
+const groups: Readonly<Record<string, string>> = {
+  job: 'run jobs on Kubernetes',
+  checkpoint: 'look at checkpoints, bring them from elsewhere and take them there',
+  data: 'make and check data sets',
+  engine: 'fetch and build the numeric engine',
+};
 
 /**
- * The whole command line, nothing parsed yet. `main.ts` runs it; `docs/cli.md` is printed from it.
+ * The command line, nothing parsed yet. `main.ts` runs it; `docs/cli.md` is printed from it. The modules are
+ * half a second's work, so that where the arguments name a command or a group, only theirs are loaded.
  *
- * Its errors of usage are thrown (`CommanderError`), and subcommands take that and the look of help over from it, so
+ * Errors of usage are thrown (`CommanderError`), and subcommands take that and the look of help over from it, so
  * both are set before any is added.
+ * @param args the command line's; none: every command
  */
-export function program(): Command {
+export async function program(args: readonly string[] = []): Promise<Command> {
   const showtell = new Command('showtell')
     .description(
       'Trains the Show and Tell image captioner on a cluster of processes or machines.\n' +
@@ -65,34 +106,36 @@ Begin with:
 "showtell COMMAND --help" tells more; docs/cli.md has it all on one page. Exit codes: 0 done, 10 the guard before the
 joint phase was unmet, 11 stopped with a checkpoint, 64 a wrong command line, others as docs/errors.md lists them.`,
     );
-  showtell.commandsGroup('Train');
-  for (const register of [demo, train, coordinator, worker]) register(showtell);
-  showtell.commandsGroup('Watch and steer a run');
-  for (const register of [status, pause, resume, stop]) register(showtell);
-  showtell.commandsGroup('On Kubernetes');
-  const job = group(showtell, 'job', 'run jobs on Kubernetes');
-  for (const register of [jobSubmit, jobStatus, jobLogs, jobScale, jobDelete, jobRender]) register(job);
-  operator(showtell);
-  showtell.commandsGroup('Use what was trained');
-  for (const register of [caption, serve, evaluate, perplexity]) register(showtell);
-  const checkpoints = group(
-    showtell,
-    'checkpoint',
-    'look at checkpoints, bring them from elsewhere and take them there',
-  );
-  for (const register of [checkpointList, checkpointShow, checkpointVerify, checkpointDiff, checkpointPrune])
-    register(checkpoints);
-  for (const register of [checkpointImport, checkpointExport, checkpointRemap, checkpointAverage])
-    register(checkpoints);
-  showtell.commandsGroup('Prepare');
-  const data = group(showtell, 'data', 'make and check data sets');
-  for (const register of [dataBuildCoco, dataSynth, dataInspect, dataVerify, dataIndex]) register(data);
-  const engine = group(showtell, 'engine', 'fetch and build the numeric engine');
-  engineSetUp(engine);
-  doctor(showtell);
+  const meant = meantBy(args);
+  for (const { title, commands } of sections) {
+    showtell.commandsGroup(title);
+    for (const [words, load] of commands) {
+      if (!meant(words)) continue;
+      const [first = '', second] = words.split(' ');
+      const parent = second === undefined ? showtell : groupOf(showtell, first);
+      (await load()).register(parent);
+    }
+  }
   return showtell;
 }
 
-function group(parent: Command, name: string, description: string): Command {
-  return parent.command(name).description(description).helpCommand(false);
+/** Which commands the arguments may mean: the one they name, those of a group, else all, for help and suggestions. */
+function meantBy(args: readonly string[]): (words: string) => boolean {
+  const given = args.slice(0, 2).join(' ');
+  const all = sections.flatMap(({ commands }) => commands.map(([words]) => words));
+  const named = all.find((words) => given === words || given.startsWith(`${words} `));
+  if (named !== undefined) return (words) => words === named;
+  const [group = ''] = args;
+  return group in groups ? (words) => words.startsWith(`${group} `) : () => true;
+}
+
+function groupOf(parent: Command, name: string): Command {
+  const known = parent.commands.find((command) => command.name() === name);
+  return (
+    known ??
+    parent
+      .command(name)
+      .description(groups[name] ?? '')
+      .helpCommand(false)
+  );
 }
