@@ -25,7 +25,6 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 from beam_search import search, words_of
 from forms import write_forms, write_slim, write_variants
 
-E, U, V = 24, 32, 20
 STEPS = 3
 
 
@@ -43,6 +42,7 @@ class Captioner:
     def __init__(self, name, job):
         self.name, self.job = name, job
         self.words = words_of(job["words"])
+        E, U, V = job["decoder"]
         size = job["size"]
         self.images = tf.placeholder(tf.float32, [None, size, size, 3])
         self.features = nets.features(name, self.images, job["multiplier"], job["epsilon"])
@@ -154,6 +154,9 @@ def main():
         with tf.Graph().as_default():
             captioner = Captioner(name, job)
             result = {"step": captioner.load(encoder["exported"]), "exported": captioner.computed()}
+            if encoder.get("onlyExported"):
+                results[name] = result
+                continue
             captioner.draw()
             result["losses"] = captioner.train()
             result["trained"] = captioner.computed()
@@ -165,7 +168,7 @@ def main():
                 result["slim"] = write_slim(out, captioner.read(139, 160), drawn)
             captioner.session.close()
         results[name] = result
-    print(json.dumps({"shape": {"embedding": E, "units": U, "vocabulary": V}, "encoders": results}))
+    print(json.dumps({"encoders": results}))
 
 
 main()

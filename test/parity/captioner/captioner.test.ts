@@ -12,6 +12,7 @@ import { writeCaptionCheckpoint } from '../../support/caption-checkpoint.js';
 import { runPython, slimPython } from '../../support/parity-python.js';
 import { scene, writeFiles } from '../../support/pictures.js';
 import { haveTensorflow } from '../../support/tensorflow.js';
+import { agree, apart } from './agree.js';
 import { type Computed, computedBy } from './our-captioner.js';
 
 /** captioner.py's answer for an encoder. */
@@ -28,7 +29,6 @@ interface Theirs {
   readonly slim?: { readonly path: string; readonly features: number[][] };
 }
 interface Answer {
-  readonly shape: { readonly embedding: number; readonly units: number; readonly vocabulary: number };
   readonly encoders: Readonly<Record<EncoderName, Theirs>>;
 }
 
@@ -36,7 +36,10 @@ const python = haveTensorflow ? await slimPython() : null;
 const names = Object.keys(encoders) as EncoderName[];
 const cli = fileURLToPath(import.meta.resolve('@showtell/coordinator/cli/main.js'));
 
-const job = { size: 80, resize: 96, multiplier: 0.1, epsilon: 0.001, beam: 3, maxLength: 12 };
+const job = {
+  ...{ size: 80, resize: 96, multiplier: 0.1, epsilon: 0.001, beam: 3, maxLength: 12 },
+  decoder: [24, 32, 20] as const,
+};
 /** From <S> to </S>; one word comes twice, and 14 is <UNK>. */
 const captions = [
   [0, 2, 3, 6, 8, 9, 2, 3, 7, 1],
@@ -60,12 +63,13 @@ describe.skipIf(python === null)(
             .jpeg()
             .toBuffer(),
         });
+      const [embedding, units, vocabulary] = job.decoder;
       const { size: imageSize, resize, multiplier: depthMultiplier, beam, maxLength } = job;
       await Promise.all(
         names.map(async (name) => {
           const model = {
             encoder: { name, depthMultiplier, imageSize },
-            decoder: { embedding: 24, units: 32, vocabulary: 20, initScale: 1 },
+            decoder: { embedding, units, vocabulary, initScale: 1 },
           };
           const how = { augmentation: { enabled: false, resize }, evaluation: { beam, maxLength } };
           const input = { name: 'parity', model, ...how, engine: { threads: 1 } };
@@ -105,25 +109,6 @@ describe.skipIf(python === null)(
     const valuesOf = (checkpoint: string): string =>
       (JSON.parse(readFileSync(join(checkpoint, 'manifest.json'), 'utf8')) as { parameters: { sha256: string } })
         .parameters.sha256;
-
-    /** Log-probabilities of words and captions to 1e-4, captions the same, features to 1e-5 of the largest. */
-    function agree(ours: Computed, other: Computed): void {
-      const largest = Math.max(...other.features.flat().map(Math.abs));
-      const features = apart(ours.features.flat(), other.features.flat()) / largest;
-      const words = apart(ours.logprobs.flat(2), other.logprobs.flat(2));
-      const [found, expected] = [ours.captions.flat(), other.captions.flat()];
-      expect(found.map(({ caption }) => caption)).toEqual(expected.map(({ caption }) => caption));
-      const logprobs = apart(
-        found.map(({ logprob }) => logprob),
-        expected.map(({ logprob }) => logprob),
-      );
-      expect(features).toBeLessThan(1e-5);
-      expect(words).toBeLessThan(1e-4);
-      expect(logprobs).toBeLessThan(1e-4);
-      // Pictures tell: the numbers hang on the encoder.
-      const [first, second] = other.logprobs.map((each) => each.flat());
-      expect(apart(first ?? [], second ?? [])).toBeGreaterThan(0.01);
-    }
 
     it.each(names)('%s: an exported checkpoint in their graph', async (name) => {
       const ours = await computedBy(at(`${name}-run`, 'checkpoints', '00000001'), pictures, captions);
@@ -193,9 +178,4 @@ function tellApart({ name, shape }: ParameterSpec, values: Float32Array): void {
   if (!name.startsWith('Inception') || !name.endsWith('weights')) return;
   const scale = Math.sqrt(6 / shape.slice(0, -1).reduce((a, b) => a * b, 1));
   random(7, 'convolution', name).fillUniform(values, -scale, scale);
-}
-
-function apart(ours: readonly number[], theirs: readonly number[]): number {
-  expect(ours.length).toBe(theirs.length);
-  return ours.reduce((most, value, i) => Math.max(most, Math.abs(value - (theirs[i] ?? NaN))), 0);
 }
