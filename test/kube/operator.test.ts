@@ -171,8 +171,12 @@ describe.skipIf(noKube !== null)(`the operator${noKube === null ? '' : ` (skippe
     expect(versions()).toBe(before);
 
     answer.says = { ...training(100), state: 'finished', end: { reason: 'complete', message: 'all steps are done' } };
-    kube.must(['patch', 'job', 'a-worker', '--type=merge', '-p', '{"spec":{"suspend":true}}', ...where]);
+    const worker = ['pods', '-l', 'app.kubernetes.io/component=worker', '-o', 'name', ...where];
+    const [last = ''] = kube.must(['get', ...worker]).split('\n');
+    const done = JSON.stringify({ status: { phase: 'Succeeded' } });
+    kube.must(['patch', last, '--subresource=status', '--type=merge', '-p', done, ...where]);
     await untilPhase(where, 'a', 'Succeeded');
+    kube.must(['wait', '--for=condition=Complete', 'job/a-worker', '--timeout=30s', ...where]);
     expect(condition(get(['tj', 'a', ...where]), 'Complete')).toMatchObject({ status: 'True', reason: 'Complete' });
     await until(
       'no coordinator',

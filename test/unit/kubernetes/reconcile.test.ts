@@ -93,6 +93,8 @@ describe('what is done about a TrainingJob', () => {
       'a-coordinator': 1,
       'a-worker': false,
     });
+    // Their pods are over, their Job is not yet.
+    expect(replicas(look({ status, objects: [workers(0)] }))).toMatchObject({ 'a-coordinator': 1, 'a-worker': false });
     expect(replicas(look({ status, objects: [workers(2)], at: 500 }))).toEqual({
       'a-coordinator': 0,
       'a-worker': true,

@@ -58,7 +58,8 @@ export function reconcile(job: TrainingJob, observed: Observed, pollSeconds: num
   const wanted = wantedObjects(job, observed, {
     // An end that is not written down yet changes nothing: the coordinator is the one who knows it.
     still: wasEnded ? 'ended' : job.spec.suspend ? 'suspended' : null,
-    waitsForWorkers: isTrue(before, 'Complete') && workers?.end === null && workers.active > 0 && !isOver(before, now),
+    // Until their Job has ended, not only their pods: suspended a moment before it would never be complete.
+    waitsForWorkers: isTrue(before, 'Complete') && workers?.end === null && !isOver(before, now),
     workersEnded: workers !== null && workers.end !== null,
   });
   const left = timeLeft(job, status, now);

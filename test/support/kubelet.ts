@@ -1,0 +1,261 @@
+import type { ChildProcess } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { ApiFailure } from '@showtell/coordinator/kubernetes/cluster/api-failure.js';
+import type { Connection } from '@showtell/coordinator/kubernetes/cluster/connection.js';
+import type { KubeObject } from '@showtell/coordinator/kubernetes/cluster/resources.js';
+import { folderFor, startContainer, type ContainerSpec } from './pod-process.js';
+
+interface Pod extends KubeObject {
+  readonly metadata: KubeObject['metadata'] & {
+    readonly namespace: string;
+    readonly uid: string;
+    readonly deletionGracePeriodSeconds?: number;
+  };
+  readonly spec: {
+    readonly nodeName?: string;
+    readonly restartPolicy: string;
+    readonly securityContext: { readonly runAsUser: number };
+    readonly containers: readonly ContainerSpec[];
+    readonly volumes?: readonly {
+      readonly name: string;
+      readonly persistentVolumeClaim?: { readonly claimName: string };
+      readonly configMap?: { readonly name: string };
+    }[];
+  };
+  readonly status: { readonly phase: string };
+}
+
+/** A pod that has been started here. */
+interface Running {
+  child: ChildProcess;
+  restarts: number;
+  toldAt: number | null;
+  over: boolean;
+}
+
+export interface KubeletOptions {
+  readonly connection: Connection;
+  /** Whose pods are run; others stay pending. */
+  readonly namespace: string;
+  /** Claims that are folders of this machine already, by name; others are made. */
+  readonly claims: Readonly<Record<string, string>>;
+  readonly engine: string;
+  readonly natsServer: string;
+}
+
+const node = 'node';
+
+/**
+ * Scheduler and kubelet in one, for one node: binds pods whose claims are there, runs their containers as processes of this
+ * machine ({@link startContainer}), tells the API server how they are, and ends them as it is told.
+ */
+export class Kubelet implements AsyncDisposable {
+  readonly folder = mkdtempSync(join(tmpdir(), 'showtell-kubelet-'));
+  readonly errors: string[] = [];
+  private readonly pods = new Map<string, Running>();
+  private readonly addresses = new Map<string, string>();
+  private readonly ending = new AbortController();
+  private loop: Promise<void> = Promise.resolve();
+
+  private constructor(private readonly options: KubeletOptions) {}
+
+  static async start(options: KubeletOptions): Promise<Kubelet> {
+    const kubelet = new Kubelet(options);
+    const body = { apiVersion: 'v1', kind: 'Node', metadata: { name: node } };
+    await options.connection.request({ method: 'POST', path: '/api/v1/nodes', body });
+    kubelet.loop = kubelet.run();
+    return kubelet;
+  }
+
+  /** The folder of a claim. */
+  claim(namespace: string, name: string): string {
+    return this.options.claims[name] ?? join(this.folder, 'claims', namespace, name);
+  }
+
+  /** What a pod has written, as far as it was started here. */
+  logs(): string {
+    return [...this.pods.keys()]
+      .map((uid) => join(this.folder, 'pods', uid, 'log'))
+      .map((file) => (existsSync(file) ? `${file}\n${readFileSync(file, 'utf8').slice(-3000)}` : file))
+      .join('\n');
+  }
+
+  private async run(): Promise<void> {
+    while (!this.ending.signal.aborted) {
+      try {
+        const { items } = (await this.request('GET', `/api/v1/namespaces/${this.options.namespace}/pods`)) as {
+          items: Pod[];
+        };
+        for (const pod of items) await this.look(pod);
+      } catch (error) {
+        // Such as a pod that has gone meanwhile.
+        this.errors.push(String(error));
+      }
+      await delay(150);
+    }
+  }
+
+  private async look(pod: Pod): Promise<void> {
+    const running = this.pods.get(pod.metadata.uid);
+    const isGoing = pod.metadata.deletionTimestamp !== undefined;
+    if (running !== undefined && !running.over) return isGoing ? this.end(pod, running) : undefined;
+    if (isGoing) await this.forget(pod);
+    else if (running === undefined && ['Pending', ''].includes(pod.status.phase)) await this.begin(pod);
+  }
+
+  private async begin(pod: Pod): Promise<void> {
+    const { namespace, name, uid } = pod.metadata;
+    for (const { persistentVolumeClaim: claim } of pod.spec.volumes ?? [])
+      if (
+        claim !== undefined &&
+        !(await this.exists(`/api/v1/namespaces/${namespace}/persistentvolumeclaims/${claim.claimName}`))
+      ) {
+        const message = `persistentvolumeclaim "${claim.claimName}" not found`;
+        const waits = { type: 'PodScheduled', status: 'False', reason: 'Unschedulable', message };
+        return this.tell(pod, { conditions: [waits] });
+      }
+    const target = { apiVersion: 'v1', kind: 'Node', name: node };
+    const body = { apiVersion: 'v1', kind: 'Binding', metadata: { name, namespace }, target };
+    await this.request('POST', `/api/v1/namespaces/${namespace}/pods/${name}/binding`, body);
+    const running: Running = { child: await this.container(pod), restarts: 0, toldAt: null, over: false };
+    this.pods.set(uid, running);
+    this.follow(pod, running);
+    await this.tellRunning(pod, running);
+  }
+
+  private async container(pod: Pod): Promise<ChildProcess> {
+    const { namespace, name, uid } = pod.metadata;
+    const [container] = pod.spec.containers;
+    if (container === undefined) throw new Error(`${name} has no container`);
+    const user = pod.spec.securityContext.runAsUser;
+    const folder = join(this.folder, 'pods', uid);
+    const volumes: Record<string, string> = {};
+    for (const volume of pod.spec.volumes ?? []) volumes[volume.name] = await this.volume(pod, volume, user);
+    const { items } = (await this.request('GET', `/api/v1/namespaces/${namespace}/services`)) as {
+      items: KubeObject[];
+    };
+    const hosts = items.map(({ metadata }) => `${this.address(namespace, `${metadata.name}-0`)} ${metadata.name}`);
+    return startContainer({
+      container,
+      user,
+      address: this.address(namespace, name),
+      hosts: ['127.0.0.1 localhost', ...hosts, ''].join('\n'),
+      fields: { 'metadata.name': name, 'metadata.namespace': namespace },
+      volumes,
+      engine: this.options.engine,
+      natsServer: this.options.natsServer,
+      folder,
+    });
+  }
+
+  private async volume(pod: Pod, volume: NonNullable<Pod['spec']['volumes']>[number], user: number): Promise<string> {
+    const { namespace, uid } = pod.metadata;
+    const { persistentVolumeClaim: claim, configMap } = volume;
+    if (claim !== undefined) {
+      const given = this.options.claims[claim.claimName];
+      return given ?? folderFor(user, this.claim(namespace, claim.claimName));
+    }
+    const folder = folderFor(user, this.folder, 'pods', uid, 'volumes', volume.name);
+    if (configMap !== undefined) {
+      const map = await this.request('GET', `/api/v1/namespaces/${namespace}/configmaps/${configMap.name}`);
+      const { data } = map as { data: Record<string, string> };
+      for (const [file, text] of Object.entries(data)) writeFileSync(join(folder, file), text);
+    }
+    return folder;
+  }
+
+  /** The same for every pod of a name, as its Service would lead there. */
+  private address(namespace: string, name: string): string {
+    const key = `${namespace}/${name}`;
+    const known = this.addresses.get(key) ?? `127.0.81.${this.addresses.size + 1}`;
+    this.addresses.set(key, known);
+    return known;
+  }
+
+  private follow(pod: Pod, running: Running): void {
+    running.child.once('exit', (code, signal) => {
+      const exitCode = code ?? (signal === 'SIGTERM' ? 143 : 137);
+      void this.ended(pod, running, exitCode).catch((error: unknown) => this.errors.push(String(error)));
+    });
+  }
+
+  private async ended(pod: Pod, running: Running, exitCode: number): Promise<void> {
+    if (this.ending.signal.aborted) return;
+    if (running.toldAt === null && pod.spec.restartPolicy === 'Always') {
+      await delay(500);
+      running.restarts++;
+      running.child = await this.container(pod);
+      this.follow(pod, running);
+      return this.tellRunning(pod, running);
+    }
+    const terminated = { exitCode, reason: exitCode === 0 ? 'Completed' : 'Error' };
+    const containerStatuses = [this.containerStatus(pod, running, { terminated })];
+    await this.tell(pod, { phase: exitCode === 0 ? 'Succeeded' : 'Failed', containerStatuses });
+    running.over = true;
+  }
+
+  private async end(pod: Pod, running: Running): Promise<void> {
+    if (running.toldAt === null) {
+      running.toldAt = Date.now();
+      running.child.kill('SIGTERM');
+    } else if (Date.now() - running.toldAt > (pod.metadata.deletionGracePeriodSeconds ?? 30) * 1000)
+      running.child.kill('SIGKILL');
+  }
+
+  private async forget(pod: Pod): Promise<void> {
+    const { namespace, name, uid } = pod.metadata;
+    const body = { apiVersion: 'v1', kind: 'DeleteOptions', gracePeriodSeconds: 0, preconditions: { uid } };
+    await this.request('DELETE', `/api/v1/namespaces/${namespace}/pods/${name}`, body);
+  }
+
+  private async tellRunning(pod: Pod, running: Running): Promise<void> {
+    const { namespace, name } = pod.metadata;
+    const podIP = this.address(namespace, name);
+    const startedAt = new Date().toISOString();
+    const containerStatuses = [this.containerStatus(pod, running, { running: { startedAt } })];
+    const conditions = ['PodScheduled', 'Initialized', 'ContainersReady', 'Ready'].map((type) => ({
+      type,
+      status: 'True',
+    }));
+    await this.tell(pod, { phase: 'Running', podIP, podIPs: [{ ip: podIP }], conditions, containerStatuses });
+  }
+
+  private containerStatus({ spec }: Pod, { restarts }: Running, state: object): object {
+    const name = spec.containers[0]?.name ?? '';
+    return { name, image: 'this', imageID: 'this', ready: 'running' in state, restartCount: restarts, state };
+  }
+
+  private async tell(pod: Pod, status: object): Promise<void> {
+    const { namespace, name } = pod.metadata;
+    await this.options.connection.request({
+      method: 'PATCH',
+      path: `/api/v1/namespaces/${namespace}/pods/${name}/status`,
+      body: { status },
+      contentType: 'application/strategic-merge-patch+json',
+    });
+  }
+
+  private async exists(path: string): Promise<boolean> {
+    try {
+      await this.request('GET', path);
+      return true;
+    } catch (error) {
+      if (error instanceof ApiFailure && error.status === 404) return false;
+      throw error;
+    }
+  }
+
+  private request(method: 'GET' | 'POST' | 'DELETE', path: string, body?: object): Promise<unknown> {
+    return this.options.connection.request({ method, path, ...(body === undefined ? {} : { body }) });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.ending.abort();
+    await this.loop;
+    for (const { child } of this.pods.values()) child.kill('SIGKILL');
+    rmSync(this.folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
+  }
+}
