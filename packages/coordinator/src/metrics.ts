@@ -241,6 +241,20 @@ export const coordinatorSeries = {
     labels: {},
     help: 'Size of the newest checkpoint.',
   },
+  diskFree: {
+    type: 'gauge',
+    name: 'showtell_run_disk_free_bytes',
+    unit: 'bytes',
+    labels: {},
+    help: "What the coordinator may still write where the run's folder lies.",
+  },
+  diskSize: {
+    type: 'gauge',
+    name: 'showtell_run_disk_size_bytes',
+    unit: 'bytes',
+    labels: {},
+    help: "Size of the disk where the run's folder lies.",
+  },
 } as const satisfies Record<string, SeriesRow>;
 
 export interface CoordinatorMetrics {
