@@ -182,6 +182,7 @@ export async function* coordinate(options: CoordinatorOptions, control: Control)
   });
   series.runInfo.set({ run: identity.run, job: identity.jobSha256, version }, 1);
   series.generation.set(generation.number);
+  series.gradientClip.set(job.optimizer.clip);
   series.lineage.set(state.lineage - 1);
   series.step.set(state.step);
   if (start.resumed) series.checkpointStep.set(state.step);

@@ -91,6 +91,13 @@ export const coordinatorSeries = {
     labels: {},
     help: 'Global norm of the latest averaged gradient, before clipping.',
   },
+  gradientClip: {
+    type: 'gauge',
+    name: 'showtell_gradient_clip',
+    unit: '',
+    labels: {},
+    help: 'The largest norm of a gradient: longer ones are cut to it.',
+  },
   learningRate: {
     type: 'gauge',
     name: 'showtell_learning_rate',
