@@ -15,6 +15,7 @@ import { Canaries } from './canaries.js';
 import { CheckpointStore } from './checkpoints/checkpoint-store.js';
 import { answerCommands } from './commands.js';
 import type { Control } from './control.js';
+import { watchDisk } from './disk-space.js';
 import { Dispatcher } from './dispatcher.js';
 import { EvaluationRound } from './evaluation/evaluation-round.js';
 import { EvaluationThread } from './evaluation/evaluation-thread.js';
@@ -181,8 +182,10 @@ export async function* coordinate(options: CoordinatorOptions, control: Control)
   });
   series.runInfo.set({ run: identity.run, job: identity.jobSha256, version }, 1);
   series.generation.set(generation.number);
+  series.gradientClip.set(job.optimizer.clip);
   series.lineage.set(state.lineage - 1);
   series.step.set(state.step);
+  if (start.resumed) series.checkpointStep.set(state.step);
 
   answerCommands(broker.bus, identity.run, control, status, (command) =>
     journal.append({ type: 'command', command, step: board.status([], false).step }),
@@ -193,6 +196,7 @@ export async function* coordinate(options: CoordinatorOptions, control: Control)
     nats: options.natsUrl,
     http: http.url,
   });
+  using _disk = watchDisk(folder.path, series);
   using _watch = watch({ job, generation, control, dispatcher, workers, results, broker, beside, log });
 
   const context = {

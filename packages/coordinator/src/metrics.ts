@@ -91,6 +91,13 @@ export const coordinatorSeries = {
     labels: {},
     help: 'Global norm of the latest averaged gradient, before clipping.',
   },
+  gradientClip: {
+    type: 'gauge',
+    name: 'showtell_gradient_clip',
+    unit: '',
+    labels: {},
+    help: 'The largest norm of a gradient: longer ones are cut to it.',
+  },
   learningRate: {
     type: 'gauge',
     name: 'showtell_learning_rate',
@@ -240,6 +247,20 @@ export const coordinatorSeries = {
     unit: 'bytes',
     labels: {},
     help: 'Size of the newest checkpoint.',
+  },
+  diskFree: {
+    type: 'gauge',
+    name: 'showtell_run_disk_free_bytes',
+    unit: 'bytes',
+    labels: {},
+    help: "What the coordinator may still write where the run's folder lies.",
+  },
+  diskSize: {
+    type: 'gauge',
+    name: 'showtell_run_disk_size_bytes',
+    unit: 'bytes',
+    labels: {},
+    help: "Size of the disk where the run's folder lies.",
   },
 } as const satisfies Record<string, SeriesRow>;
 

@@ -1,6 +1,7 @@
 import { coordinatorSeries, openCoordinatorMetrics } from '@showtell/coordinator/metrics.js';
 import { openSeries, type SeriesRow } from '@showtell/shared/service/series.js';
 import { openWorkerMetrics, workerSeries } from '@showtell/worker/metrics.js';
+import { openServeMetrics } from '@showtell/worker/serve/metrics.js';
 import { describe, expect, it } from 'vitest';
 
 const rows: [string, SeriesRow][] = [...Object.values(coordinatorSeries), ...Object.values(workerSeries)].map((row) => [
@@ -38,6 +39,16 @@ describe('the tables of series', () => {
     const worker = openWorkerMetrics();
     worker.series.wait.inc({ cause: 'parameters' }, 1.5);
     expect(await worker.registry.metrics()).toContain('showtell_worker_wait_seconds_total{cause="parameters"} 1.5');
+  });
+
+  it('have counters of listed labels at 0 from the start', async () => {
+    const coordinator = await openCoordinatorMetrics().registry.metrics();
+    expect(coordinator).toContain('showtell_checkpoints_total{result="failed"} 0');
+    expect(coordinator).toContain('showtell_units_redelivered_total{reason="worker-lost"} 0');
+    expect(await openWorkerMetrics().registry.metrics()).toContain(
+      'showtell_worker_units_total{outcome="given-back"} 0',
+    );
+    expect(await openServeMetrics().registry.metrics()).toContain('showtell_serve_requests_total{status="500"} 0');
   });
 
   it('refuse a label that is not in the row', () => {

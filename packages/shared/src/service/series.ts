@@ -37,13 +37,26 @@ export function openSeries<T extends Readonly<Record<string, SeriesRow>>>(
 function open({ type, name, help, labels, buckets }: SeriesRow, registry: Registry): Counter | Gauge | Histogram {
   const common = { name, help, labelNames: Object.keys(labels), registers: [registry] };
   switch (type) {
-    case 'counter':
-      return new Counter(common);
+    case 'counter': {
+      const counter = new Counter(common);
+      for (const labelling of listed(labels)) counter.inc(labelling, 0);
+      return counter;
+    }
     case 'gauge':
       return new Gauge(common);
     case 'histogram':
       return new Histogram({ ...common, buckets: [...(buckets ?? durationBuckets)] });
   }
+}
+
+/**
+ * The values of a single label that lists them, `saved, failed`: such counters are there from the start at 0, because
+ * Prometheus sees no increase in a series that begins with 1.
+ */
+function listed(labels: SeriesRow['labels']): Record<string, string>[] {
+  const [[label, values] = ['', ''], ...more] = Object.entries(labels);
+  if (more.length > 0 || !/^[a-z-]+(, [a-z-]+)+$/u.test(values)) return [];
+  return values.split(', ').map((value) => ({ [label]: value }));
 }
 
 /** From a millisecond to a minute and a half, three a decade. */

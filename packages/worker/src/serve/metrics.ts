@@ -57,5 +57,7 @@ export interface ServeMetrics {
 export function openServeMetrics(): ServeMetrics {
   const metrics = openSeries(serveSeries);
   collectDefaultMetrics({ register: metrics.registry });
+  // There from the start, so that the first failure is an increase.
+  for (const status of ['200', '429', '500', '503']) metrics.series.requests.inc({ status }, 0);
   return metrics;
 }
