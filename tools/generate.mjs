@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-// Writes what is generated and committed: the gRPC code from proto/, the pages of docs/, the manifests of deploy/k8s/ and
-// the dashboards of deploy/grafana/ that follow from the code.
+// Writes what is generated and committed: the gRPC code from proto/, the pages of docs/, the manifests of deploy/k8s/,
+// the dashboards of deploy/grafana/ and the rules of deploy/prometheus/ that follow from the code.
 // With --check it writes nothing and fails, naming each stale file. Works offline. Needs a build.
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
@@ -47,5 +47,5 @@ function isCodeFresh() {
 const isCodeDone = isCheck ? isCodeFresh() : run('node_modules/@bufbuild/buf/bin/buf', 'generate');
 const areDocsDone = run('tools/docs.mjs', ...(isCheck ? ['--check'] : []));
 const areManifestsDone = run('tools/manifests.mjs', ...(isCheck ? ['--check'] : []));
-const areDashboardsDone = run('tools/dashboards.mjs', ...(isCheck ? ['--check'] : []));
-process.exitCode = isCodeDone && areDocsDone && areManifestsDone && areDashboardsDone ? 0 : 1;
+const isObservabilityDone = run('tools/observability.mjs', ...(isCheck ? ['--check'] : []));
+process.exitCode = isCodeDone && areDocsDone && areManifestsDone && isObservabilityDone ? 0 : 1;

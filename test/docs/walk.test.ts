@@ -33,7 +33,14 @@ describe('docs/walk.md', () => {
   });
 
   it('links and paths in docs/ and the README lead somewhere', () => {
-    for (const source of ['README.md', 'docs/walk.md', 'docs/design.md', 'docs/cli.md']) {
+    for (const source of [
+      'README.md',
+      'docs/walk.md',
+      'docs/design.md',
+      'docs/cli.md',
+      'docs/observability.md',
+      'docs/runbooks.md',
+    ]) {
       const text = readFileSync(source, 'utf8');
       for (const [, target = ''] of text.matchAll(/\]\(([^)#]+)(?:#[^)]*)?\)/g)) {
         if (/^[a-z]+:/.test(target)) continue;

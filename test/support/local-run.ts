@@ -83,6 +83,11 @@ export class Command {
     return this.over !== null;
   }
 
+  /** What it has written to standard output so far. */
+  get output(): string {
+    return this.stdout;
+  }
+
   /** Steps taken, as far as it has said. */
   get step(): number {
     return this.lines.findLast(({ type }) => type === 'step')?.step ?? 0;

@@ -2,7 +2,6 @@ import { spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { stringify } from 'yaml';
 import { freePort } from '@showtell/coordinator/local/free-port.js';
 import { eventually } from './eventually.js';
 
@@ -21,11 +20,11 @@ export class Prometheus implements AsyncDisposable {
     private readonly stop: () => Promise<void>,
   ) {}
 
-  /** @param configuration as prometheus.yml has it: its text, or what becomes it */
-  static async start(configuration: object | string = {}): Promise<Prometheus> {
+  /** @param configuration a prometheus.yml; none: it scrapes nothing */
+  static async start(configuration?: string): Promise<Prometheus> {
     const folder = mkdtempSync(join(tmpdir(), 'showtell-prometheus-'));
-    const file = join(folder, 'prometheus.yml');
-    writeFileSync(file, typeof configuration === 'string' ? configuration : stringify(configuration));
+    const file = configuration ?? join(folder, 'prometheus.yml');
+    if (configuration === undefined) writeFileSync(file, '{}');
     const url = `http://127.0.0.1:${await freePort()}`;
     const child = spawn(
       'prometheus',

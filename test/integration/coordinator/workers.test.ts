@@ -127,6 +127,9 @@ describe('a unit', () => {
       refused: 1,
       straggler: expect.toSatisfy((value: number) => value >= 1) as number,
       'given-back': 1,
+      'worker-lost': 0,
+      'worker-silent': 0,
+      'broker-lost': 0,
     });
     await eventually('it holds what had been held too long', () => holds);
     dying.die();

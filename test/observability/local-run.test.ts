@@ -1,0 +1,167 @@
+import { spawn, spawnSync } from 'node:child_process';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { dashboards, expressionsOf, filled } from '../support/dashboards.js';
+import { eventually } from '../support/eventually.js';
+import { LocalCluster, logsOf, type Command } from '../support/local-run.js';
+import { hasPrometheus, Prometheus } from '../support/prometheus.js';
+import { rulesFile, textOf } from '../support/prometheus-rules.js';
+
+const minutes = 60_000;
+const folder = 'deploy/prometheus';
+
+describe('a run on this machine, watched by Prometheus (skipped where there is none)', () => {
+  if (!hasPrometheus) {
+    it.skip('needs prometheus', () => undefined);
+    return;
+  }
+  const cluster = LocalCluster.open();
+  const run = cluster.at('watched');
+  let training: Command;
+  let serving: Command;
+  let prometheus: Prometheus;
+  let address = '';
+
+  const targets = (...args: string[]) =>
+    spawnSync(process.execPath, [`${folder}/targets.mjs`, '--out', cluster.at('targets.json'), ...args], {
+      encoding: 'utf8',
+    });
+  const value = async (expression: string): Promise<number> =>
+    Number((await prometheus.query(expression))[0]?.value[1] ?? Number.NaN);
+
+  beforeAll(async () => {
+    await cluster.drawData();
+    training = cluster.train(run, {
+      workers: 2,
+      set: {
+        'phases.decoderOnly.steps': 40,
+        'phases.joint.steps': 100_000,
+        'evaluation.everySteps': 30,
+        'checkpoints.everySteps': 20,
+      },
+    });
+    await training.until('a checkpoint', ({ type }) => type === 'checkpoint');
+    serving = cluster.start(['serve', '--checkpoint', run, '--port', '0']);
+    await eventually(
+      'it listens',
+      () => (address = /listening on http:\/\/(\S+)/u.exec(serving.output)?.[1] ?? '') !== '',
+      minutes,
+    );
+    const written = targets(run, address);
+    expect(written, written.stderr).toMatchObject({ status: 0 });
+
+    // What is checked in, looking more often than is good for a longer run.
+    const configuration = textOf(`${folder}/prometheus.yml`).replace(/_interval: \d+s/gu, '_interval: 1s');
+    writeFileSync(cluster.at('prometheus.yml'), configuration);
+    writeFileSync(cluster.at('rules.yaml'), textOf(rulesFile).replace('interval: 30s', 'interval: 1s'));
+    prometheus = await Prometheus.start(cluster.at('prometheus.yml'));
+    const pictures = join(cluster.data, 'images');
+    const picture = readFileSync(join(pictures, readdirSync(pictures)[0] ?? ''));
+    await eventually('the server is scraped', async () => (await value('count(showtell_serve_info)')) === 1, minutes);
+    const headers = { 'content-type': 'image/jpeg' };
+    const answer = await fetch(`http://${address}/caption`, { method: 'POST', headers, body: picture });
+    expect(answer.status, await answer.text()).toBe(200);
+  }, 10 * minutes);
+
+  afterAll(async () => {
+    await prometheus[Symbol.asyncDispose]();
+    for (const command of [training, serving]) command.signal('SIGTERM');
+    await Promise.all([training.ended, serving.ended]);
+  });
+
+  it('finds coordinator, workers and server, and gives them the labels that rules and dashboards ask for', async () => {
+    await eventually('all are up', async () => (await value('sum(up)')) === 4, minutes);
+    const up = await prometheus.query('up');
+    expect(
+      up
+        .map(
+          ({ metric }) =>
+            `${metric['app_kubernetes_io_instance'] ?? ''} ${metric['app_kubernetes_io_component'] ?? ''}`,
+        )
+        .sort(),
+      logsOf(run),
+    ).toEqual(['serve serve', 'watched coordinator', 'watched worker', 'watched worker']);
+  });
+
+  it(
+    'tells what the run itself tells',
+    async () => {
+      await training.until('an evaluation in the joint phase', ({ type, step }) => type === 'evaluation' && step > 40);
+      await eventually('two workers', async () => (await value('showtell_workers')) === 2);
+      const before = training.step;
+      await eventually('steps go on', async () => (await value('showtell_step')) > before, minutes);
+      expect(await value('showtell_step')).toBeLessThanOrEqual(training.step);
+      expect(await value('showtell_steps_planned')).toBe(100_040);
+      expect(await value('showtell_gradient_clip')).toBe(5);
+      expect(await value('showtell_run_disk_free_bytes')).toBeGreaterThan(0);
+      expect(await value('count(showtell_worker_info)')).toBe(2);
+    },
+    5 * minutes,
+  );
+
+  it('gives the rules what they record, and sets off no alert', async () => {
+    await eventually('images a second are recorded', async () => (await value('run:showtell_examples:rate5m')) > 0);
+    const share = await value('sum(run_part:showtell_step_part_seconds:share5m)');
+    expect(share).toBeCloseTo(1, 3);
+    expect(await value('run:showtell_worker_utilisation:ratio5m')).toBeGreaterThan(0);
+    expect(await value('run:showtell_worker_utilisation:ratio5m')).toBeLessThanOrEqual(1);
+    expect(await value('run:showtell_steps_at_risk')).toBeLessThanOrEqual(25);
+    expect(await prometheus.query('ALERTS{alertstate="firing"}')).toEqual([]);
+  });
+
+  it.each(dashboards)(
+    'has an answer to every query of %s',
+    async (_, dashboard) => {
+      const expressions = expressionsOf(dashboard).filter(
+        ([what]) => !dashboard.annotations.list.some(({ name }) => name === what),
+      );
+      let empty: string[] = [];
+      await eventually(
+        'every panel has data',
+        async () => {
+          const answers = await Promise.all(
+            expressions.map(([, expression]) => prometheus.query(filled(expression, '1m'))),
+          );
+          empty = expressions
+            .filter((_, i) => !answers[i]?.some(({ value: [, text] }) => Number.isFinite(Number(text))))
+            .map(([what]) => what);
+          return empty.length === 0;
+        },
+        20_000,
+      ).catch(() => undefined);
+      expect(empty).toEqual([]);
+    },
+    minutes,
+  );
+
+  it(
+    'targets.mjs finds the runs in a folder, and follows them',
+    async () => {
+      const watching = spawn(process.execPath, [
+        `${folder}/targets.mjs`,
+        '--watch',
+        '--out',
+        cluster.at('followed.json'),
+        cluster.folder,
+      ]);
+      try {
+        const found = (): number => {
+          try {
+            return (JSON.parse(readFileSync(cluster.at('followed.json'), 'utf8')) as unknown[]).length;
+          } catch {
+            return -1;
+          }
+        };
+        await eventually('three processes', () => found() === 3);
+        training.signal('SIGTERM');
+        await training.ended;
+        await eventually('none is left', () => found() === 0);
+      } finally {
+        watching.kill();
+      }
+      expect(targets()).toMatchObject({ status: 64 });
+    },
+    minutes,
+  );
+});
