@@ -13,7 +13,7 @@ import { engineFolder } from '@showtell/worker/engine/tensorflow/engine-folder.j
 import { temporaryFolder } from '../support/temporary-folder.js';
 
 const require = createRequire(import.meta.url);
-const setupMain = require.resolve('@showtell/worker/engine/tensorflow/setup-main.js');
+const setupMain = require.resolve('@showtell/worker/engine/setup-main.js');
 const built = engineFolder('cpu');
 const haveEngine = existsSync(built.addon);
 const haveCompiler = (await findOnPath('g++')) !== undefined;
