@@ -37,6 +37,7 @@ export default tseslint.config(
     ignores: [
       '**/dist/**',
       '**/node_modules/**',
+      'packages/worker/vendor/**',
       'packages/shared/src/generated/**',
       'runs/**',
       'data/**',

@@ -1,15 +1,32 @@
 import { defineConfig } from 'vitest/config';
+import Sequencer from './test/support/sequencer.js';
+
+/** Files of these wait for other programs more than they compute, so two at a time are not in each other's way. */
+const besideOthers = ['unit', 'docs', 'e2e', 'fuzz', 'integration', 'kube', 'protocol'].map(
+  (folder) => `test/${folder}/**/*.test.ts`,
+);
 
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.ts'],
-    exclude: ['test/long/**', '**/node_modules/**'],
     testTimeout: 60_000,
     hookTimeout: 120_000,
-    // TensorFlow takes every core by itself: two test files at a time on two cores starve each other.
     pool: 'forks',
-    maxWorkers: 1,
     env: { TF_CPP_MIN_LOG_LEVEL: '2' },
+    sequence: { sequencer: Sequencer },
     reporters: ['default', './test/support/closing-line.ts'],
+    projects: [
+      { extends: true, test: { name: 'beside', include: besideOthers, maxWorkers: 2, sequence: { groupOrder: 0 } } },
+      {
+        extends: true,
+        test: {
+          name: 'alone',
+          include: ['test/**/*.test.ts'],
+          exclude: [...besideOthers, 'test/long/**', '**/node_modules/**'],
+          // TensorFlow takes every core by itself: two test files at a time on two cores starve each other.
+          maxWorkers: 1,
+          sequence: { groupOrder: 1 },
+        },
+      },
+    ],
   },
 });

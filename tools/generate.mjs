@@ -47,5 +47,9 @@ function isCodeFresh() {
 const isCodeDone = isCheck ? isCodeFresh() : run('node_modules/@bufbuild/buf/bin/buf', 'generate');
 const areDocsDone = run('tools/docs.mjs', ...(isCheck ? ['--check'] : []));
 const areManifestsDone = run('tools/manifests.mjs', ...(isCheck ? ['--check'] : []));
-const isObservabilityDone = run('tools/observability.mjs', ...(isCheck ? ['--check'] : []));
+const isObservabilityDone = run(
+  'node_modules/tsx/dist/cli.mjs',
+  'tools/observability.ts',
+  ...(isCheck ? ['--check'] : []),
+);
 process.exitCode = isCodeDone && areDocsDone && areManifestsDone && isObservabilityDone ? 0 : 1;

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// Writes deploy/k8s/base, deploy/k8s/crd and deploy/k8s/operator from the functions of packages/coordinator/src/kubernetes,
+// Writes deploy/k8s/base, deploy/k8s/crd, deploy/k8s/operator and deploy/k8s/serve from the functions of packages/coordinator/src/kubernetes,
 // base from the function that "showtell job render" prints by, for the job
 // "showtell" of the preset demo. With --check it writes nothing and fails when one is stale. Needs a build.
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -9,6 +9,7 @@ import { jobFile } from '@showtell/coordinator/kubernetes/coordinator.js';
 import { customResourceDefinition } from '@showtell/coordinator/kubernetes/custom-resource.js';
 import { operatorObjects } from '@showtell/coordinator/kubernetes/operator/deployment.js';
 import { renderJob } from '@showtell/coordinator/kubernetes/render.js';
+import { servingObjects } from '@showtell/coordinator/kubernetes/serving.js';
 import { parseTrainingJob } from '@showtell/coordinator/kubernetes/training-job.js';
 import { format, resolveConfig } from 'prettier';
 import { stringify } from 'yaml';
@@ -32,6 +33,7 @@ const files = {
   'components/gpu/job.yaml': generated + jobFile(onGpu),
   'crd/trainingjob.yaml': print([customResourceDefinition()]),
   'operator/operator.yaml': print(operatorObjects()),
+  'serve/serve.yaml': print(servingObjects('showtell')),
 };
 
 const isCheck = process.argv.includes('--check');

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 // Makes the README's pictures from a finished run: docs/images/demo.svg, what the terminal showed three quarters through
-// and at the end, and docs/images/report.png, the top of its report (by chromium). Needs a build:
+// and at the end; by chromium docs/images/report.png, the top of its report, and docs/images/page.png, that of its page.
+// Needs a build:
 //   node tools/pictures.mjs runs/demo [CHROMIUM]
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -11,8 +12,13 @@ import { createProgress } from '@showtell/coordinator/cli/progress.js';
 import { renderSummary } from '@showtell/coordinator/evaluation/report-summary.js';
 import { writeReport } from '@showtell/coordinator/evaluation/report.js';
 import { reportOf } from '@showtell/coordinator/evaluation/run-report.js';
+import { MountedDashboard } from '@showtell/coordinator/dashboard/mount.js';
+import { nowOfFolder } from '@showtell/coordinator/dashboard/run-now.js';
 import { RunFolder } from '@showtell/coordinator/run-folder.js';
 import { openDataset } from '@showtell/shared/data/dataset.js';
+import { serveHttp } from '@showtell/shared/service/http.js';
+import { chromium as browsers } from 'playwright-core';
+import { Registry } from 'prom-client';
 import sharp from 'sharp';
 
 process.env.FORCE_COLOR = '1';
@@ -33,6 +39,7 @@ const lines = [
 ];
 writeFileSync(join(images, 'demo.svg'), toSvg(lines));
 await pictureReport();
+await picturePage();
 
 /** The progress block at a share of the run's steps, drawn by the program's own renderer from what the run noted. */
 function during(share) {
@@ -116,6 +123,28 @@ function toSvg(rows) {
   const font = `font-family="DejaVu Sans Mono, Menlo, Consolas, monospace" font-size="14" fill="#d6deeb"`;
   const ground = `<rect width="${width}" height="${height}" rx="8" fill="#161b22"/>`;
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" ${font}>\n${ground}\n${body.join('\n')}\n</svg>\n`;
+}
+
+async function picturePage() {
+  const shown = { id: 'demo', folder, now: nowOfFolder(folder), commands: null };
+  const mounted = new MountedDashboard({ runs: [shown], host: '127.0.0.1', token: null });
+  const listen = { port: 0, registry: new Registry(), ready: () => true, what: 'the page', setting: '--port' };
+  const server = await serveHttp({ ...listen, handle: mounted.handle });
+  const executablePath = chromium.includes('/') ? chromium : `/usr/bin/${chromium}`;
+  const browser = await browsers.launch({ executablePath, args: ['--no-sandbox'] });
+  try {
+    const page = await browser.newPage({ viewport: { width: 1200, height: 1800 } });
+    await page.goto(server.url);
+    await page.waitForSelector('body[data-ready]');
+    await page.locator('.said.best .word').first().waitFor();
+    await page.waitForTimeout(1_500);
+    const shot = await page.screenshot();
+    await sharp(shot).resize({ width: 900 }).png({ palette: true, effort: 10 }).toFile(join(images, 'page.png'));
+  } finally {
+    await browser.close();
+    await mounted[Symbol.asyncDispose]();
+    await server.close();
+  }
 }
 
 async function pictureReport() {

@@ -5,11 +5,11 @@ import { promisify } from 'node:util';
 import { modelParameters } from '@showtell/coordinator/model-parameters.js';
 import { ParameterServer } from '@showtell/coordinator/parameter-server/parameter-server.js';
 import { parameterHandlers } from '@showtell/coordinator/parameter-server/service.js';
-import { ParameterServiceService } from '@showtell/shared/generated/showtell/v1/parameters.js';
 import type { SessionRequest, SessionResponse } from '@showtell/shared/generated/showtell/v1/parameters.js';
 import type { ServerDuplexStream } from '@grpc/grpc-js';
 import { type Job, jobSchema } from '@showtell/shared/job/job.js';
 import { listen, newGrpcServer } from '@showtell/shared/rpc/channel.js';
+import { sealedParameterService } from '@showtell/shared/rpc/sealed-service.js';
 import { allocateSegments } from '@showtell/shared/tensors/layout.js';
 import type { BenchFigure } from './figure.js';
 import { median } from './median.js';
@@ -48,7 +48,26 @@ export async function* benchExchange(): AsyncGenerator<BenchFigure> {
   }
 }
 
-async function measure({ wire, sharedMemory }: Exchange): Promise<number> {
+async function measure(exchange: Exchange): Promise<number> {
+  return exchanging(exchange, async ({ take }) => {
+    const times: number[] = [];
+    for (let step = 0; step < repetitions + 3; step++) times.push(await take(step));
+    return median(times.slice(3));
+  });
+}
+
+/** A parameter server of this process, and what takes a step of it with two workers' gradients. */
+export interface Exchanging {
+  readonly server: ParameterServer;
+  /** @returns ms from the last gradient computed to the new version held by both */
+  readonly take: (step: number) => Promise<number>;
+}
+
+/** Has two worker processes exchange gradients and versions of im2txt's size with a parameter server as long as `use` lasts. */
+export async function exchanging<T>(
+  { wire, sharedMemory }: Pick<Exchange, 'wire' | 'sharedMemory'>,
+  use: (parts: Exchanging) => Promise<T>,
+): Promise<T> {
   const job = jobSchema.parse({ batch: { examples: 8, units: 2 }, wire: { dtype: wire } });
   const { specs, layout } = modelParameters(job);
   await using server = await ParameterServer.open({
@@ -63,7 +82,7 @@ async function measure({ wire, sharedMemory }: Exchange): Promise<number> {
   });
   const grpc = newGrpcServer();
   const refuse = (): void => undefined;
-  grpc.addService(ParameterServiceService, {
+  grpc.addService(sealedParameterService, {
     ...parameterHandlers(server),
     session: (call: ServerDuplexStream<SessionRequest, SessionResponse>) => {
       const announce = (value = server.version): void => void call.write({ message: { $case: 'version', value } });
@@ -96,18 +115,19 @@ async function measure({ wire, sharedMemory }: Exchange): Promise<number> {
     }),
   );
   try {
-    const times: number[] = [];
-    for (let step = 0; step < repetitions + 3; step++) {
-      const [, ...marks] = await Promise.all([
-        server.step({ step, phase: 'joint', learningRate: 0.0005 }).then((r) => {
-          if (process.env['SHOWTELL_BENCH_VERBOSE'] === '1') console.error(JSON.stringify({ ...r.seconds }));
-        }),
-        ...workers.map(exchangeOnce),
-      ]);
-      const last = Math.max(...marks.map(({ computed }) => computed));
-      times.push(Math.max(...marks.map(({ held }) => held)) - last);
-    }
-    return median(times.slice(3));
+    return await use({
+      server,
+      take: async (step) => {
+        const [, ...marks] = await Promise.all([
+          server.step({ step, phase: 'joint', learningRate: 0.0005 }).then((r) => {
+            if (process.env['SHOWTELL_BENCH_VERBOSE'] === '1') console.error(JSON.stringify({ ...r.seconds }));
+          }),
+          ...workers.map(exchangeOnce),
+        ]);
+        const last = Math.max(...marks.map(({ computed }) => computed));
+        return Math.max(...marks.map(({ held }) => held)) - last;
+      },
+    });
   } finally {
     for (const worker of workers) worker.kill();
     grpc.forceShutdown();

@@ -1,11 +1,15 @@
 import { parseArgs } from 'node:util';
 import { benchCaption } from './caption.js';
+import { benchCheckpoint } from './checkpoint.js';
 import { benchDecode } from './decode.js';
 import { benchEngines } from './engines.js';
 import { benchEncoders } from './encoders.js';
 import { benchExchange } from './exchange.js';
 import type { BenchFigure } from './figure.js';
+import { benchModes } from './modes.js';
+import { benchObservability } from './observability.js';
 import { benchOverhead } from './overhead.js';
+import { benchRecovery } from './recovery.js';
 import { benchScores } from './scores.js';
 import { benchStep } from './step.js';
 
@@ -16,12 +20,16 @@ import { benchStep } from './step.js';
 const suites: Readonly<Record<string, () => AsyncGenerator<BenchFigure>>> = {
   step: benchStep,
   exchange: benchExchange,
+  checkpoint: benchCheckpoint,
   overhead: benchOverhead,
+  observability: benchObservability,
   decode: benchDecode,
   caption: benchCaption,
   encoders: benchEncoders,
   engines: benchEngines,
   scores: benchScores,
+  recovery: benchRecovery,
+  modes: benchModes,
 };
 
 const { values } = parseArgs({ options: { json: { type: 'boolean' }, only: { type: 'string' } } });

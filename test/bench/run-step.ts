@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import type { EngineName } from '@showtell/shared/job/job.js';
+import type { EngineName } from '@showtell/shared/job/engine-names.js';
 import type { EncoderName } from '@showtell/shared/model/parameters.js';
 import { median } from './median.js';
 

@@ -71,7 +71,7 @@ describe('one job gives one hash', () => {
       const run = cluster.at('three-workers');
       const command = cluster.train(run, {
         workers: 3,
-        set: { 'cluster.featureCache': 'disk', 'cluster.lookAhead': 16 },
+        set: { 'cluster.featureCache': 'disk', 'cluster.lookAhead': 16, 'cluster.stragglerFactor': null },
       });
       await command.untilStep(3);
       // A worker that stands still holds its unit, so all come to wait for it and fill up with what lies ahead.
@@ -137,10 +137,30 @@ describe('one job gives one hash', () => {
   );
 
   it(
-    'by gRPC alone, features in memory, leases shorter than a computation, and a worker that sleeps beyond its lease',
+    'on four shards of the parameter server, one killed in each phase',
+    async () => {
+      const run = cluster.at('four-shards');
+      const command = cluster.train(run, { workers: 2, set: { 'cluster.parameterShards': 4 } });
+      await command.untilStep(3);
+      process.kill(await pidOf(run, 'ps-2'), 'SIGKILL');
+      await command.until('the joint phase', ({ type }) => type === 'switch');
+      process.kill(await pidOf(run, 'ps-4'), 'SIGKILL');
+      expect(await command.ended, logsOf(run)).toMatchObject({ code: 0 });
+      expect(bitsOf(run)).toEqual(reference);
+      const log = logOf(run, 'coordinator');
+      expect(log.filter(({ message }) => message === 'going on from the last checkpoint').length).toBeGreaterThan(0);
+      expect(log.filter(({ message }) => message === 'a shard had ended and was started again')).toHaveLength(2);
+      expect(survivors(run)).toEqual([]);
+    },
+    20 * minutes,
+  );
+
+  it(
+    'by gRPC alone, on two shards, features in memory, leases shorter than a computation, and a worker that sleeps beyond its lease',
     async () => {
       const run = cluster.at('short-leases');
-      const set = { 'cluster.featureCache': 'memory', 'cluster.sharedMemory': false, 'cluster.leaseSeconds': 2 };
+      const gRPC = { 'cluster.sharedMemory': false, 'cluster.parameterShards': 2 };
+      const set = { 'cluster.featureCache': 'memory', 'cluster.leaseSeconds': 2, ...gRPC };
       const command = cluster.train(run, { workers: 2, set });
       await command.untilStep(14);
       // The first joint step records and compiles for longer than a lease; nobody may have lost one.
@@ -154,6 +174,24 @@ describe('one job gives one hash', () => {
       expect(await command.ended, logsOf(run)).toMatchObject({ code: 0 });
       expect(bitsOf(run)).toEqual(reference);
       expect(logOf(run, 'worker-1').find(({ message }) => message === 'joined')).toMatchObject({ exchange: 'grpc' });
+    },
+    20 * minutes,
+  );
+
+  it(
+    'with a worker that stands still and is not waited for',
+    async () => {
+      const run = cluster.at('straggler');
+      const command = cluster.train(run, { workers: 2, set: { 'cluster.featureCache': 'disk' } });
+      await command.untilStep(6);
+      const slow = await pidOf(run, 'worker-1');
+      process.kill(slow, 'SIGSTOP');
+      await command.untilStep(command.step + 3);
+      process.kill(slow, 'SIGCONT');
+      expect(await command.ended, logsOf(run)).toMatchObject({ code: 0 });
+      expect(bitsOf(run)).toEqual(reference);
+      const again = logOf(run, 'coordinator').filter(({ message }) => message === 'a unit is offered again');
+      expect(again.map(({ reason }) => reason)).toContain('straggler');
     },
     20 * minutes,
   );

@@ -10,6 +10,8 @@ interface SourceFile {
   readonly path: string;
   /** Paths of the same form; packages from elsewhere are left out. */
   readonly imports: readonly string[];
+  /** What is loaded together with the file: no `import()`, and packages from elsewhere by their name. */
+  readonly loadedWith: readonly string[];
 }
 
 function sources(): SourceFile[] {
@@ -21,12 +23,17 @@ function sources(): SourceFile[] {
         const full = join(folder, file);
         // Types are erased: they bind no module to another when it is loaded.
         const text = readFileSync(full, 'utf8').replace(/import type [^;]*;/g, '');
-        const imports = [...text.matchAll(/(?:from|import\()\s*'([^']+)'/g)].map(([, specifier = '']) => {
-          if (specifier.startsWith('.'))
-            return relative(join(root, 'packages'), join(dirname(full), specifier)).replace(/\.js$/, '.ts');
-          return specifier.replace(/^@showtell\/([a-z]+)\/(.*)\.js$/, '$1/src/$2.ts');
-        });
-        return { path: relative(join(root, 'packages'), full), imports };
+        const targets = (pattern: RegExp): string[] =>
+          [...text.matchAll(pattern)].map(([, specifier = '']) => {
+            if (specifier.startsWith('.'))
+              return relative(join(root, 'packages'), join(dirname(full), specifier)).replace(/\.js$/, '.ts');
+            return specifier.replace(/^@showtell\/([a-z]+)\/(.*)\.js$/, '$1/src/$2.ts');
+          });
+        return {
+          path: relative(join(root, 'packages'), full),
+          imports: targets(/(?:from|import\()\s*'([^']+)'/g),
+          loadedWith: targets(/^(?:(?:import|export) .*|\}) from '([^']+)';$/gm),
+        };
       });
   });
 }
@@ -39,6 +46,7 @@ const orders: Record<string, readonly (readonly string[])[]> = {
     ['data', 'model'],
     ['job'],
     ['plan'],
+    ['security'],
     ['bus', 'rpc', 'service', 'set-up'],
   ],
   worker: [
@@ -105,6 +113,23 @@ describe('the layout', () => {
         : [],
     );
     expect(wrong).toEqual([]);
+  });
+
+  it('starts the command line without what a command’s action needs', () => {
+    const graph = new Map(files.map(({ path, loadedWith }) => [path, loadedWith]));
+    const commands = [...graph.keys()].filter((path) => path.startsWith('coordinator/src/cli/commands/'));
+    const packages = new Set<string>();
+    const seen = new Set<string>();
+    const visit = (path: string): void => {
+      if (seen.has(path)) return;
+      seen.add(path);
+      const next = graph.get(path);
+      if (next === undefined) packages.add(path);
+      else for (const target of next) visit(target);
+    };
+    for (const path of ['coordinator/src/cli/main.ts', ...commands]) visit(path);
+    expect(commands.length).toBeGreaterThan(30);
+    expect([...packages].filter((name) => !name.startsWith('node:')).sort()).toEqual(['commander', 'picocolors']);
   });
 
   it('has no import cycle', () => {

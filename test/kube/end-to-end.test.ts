@@ -1,18 +1,23 @@
 import { spawnSync } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import { Connection } from '@showtell/coordinator/kubernetes/cluster/connection.js';
+import type { KubeObject } from '@showtell/coordinator/kubernetes/cluster/resources.js';
+import { servingObjects } from '@showtell/coordinator/kubernetes/serving.js';
 import { apiVersion } from '@showtell/coordinator/kubernetes/training-job.js';
 import { ensureNatsServer } from '@showtell/coordinator/local/nats-binary.js';
 import { cacheFolder } from '@showtell/shared/set-up/cache-folder.js';
 import { silent } from '@showtell/shared/set-up/progress.js';
+import { eventually } from '../support/eventually.js';
 import { Kube, noKube } from '../support/kube.js';
 import { Kubelet } from '../support/kubelet.js';
 import { bitsOf, LocalCluster, tinyJob } from '../support/local-run.js';
 import { OperatorProcess } from '../support/operator-process.js';
+import { folderFor } from '../support/pod-process.js';
 
 const deploy = fileURLToPath(new URL('../../deploy/k8s/', import.meta.url));
 const minutes = 60_000;
@@ -32,6 +37,20 @@ const job = {
     joint: { ...tinyJob.phases.joint, steps: 60 },
   },
 };
+
+interface Condition {
+  readonly type: string;
+  readonly status: string;
+  readonly reason: string;
+  readonly message?: string;
+}
+
+interface Status {
+  readonly phase?: string;
+  readonly step?: number;
+  readonly workers?: number;
+  readonly conditions?: readonly Condition[];
+}
 
 describe.skipIf(missing !== null)(
   `a TrainingJob from end to end${missing === null ? '' : ` (skipped: ${missing})`}`,
@@ -54,7 +73,7 @@ describe.skipIf(missing !== null)(
       kubelet = await Kubelet.start({
         connection: Connection.open(),
         namespace: 'default',
-        claims: { data: local.data },
+        claims: { data: local.data, empty: folderFor(0, local.at('empty')) },
         engine: join(cacheFolder(), 'engine'),
         natsServer: await ensureNatsServer(silent),
       });
@@ -72,8 +91,21 @@ describe.skipIf(missing !== null)(
       kube[Symbol.dispose]();
     });
 
-    const status = (): { phase?: string; step?: number; workers?: number } =>
-      (JSON.parse(kube.must(['get', 'tj', 'a', '-o', 'json'])) as { status?: object }).status ?? {};
+    const status = (name = 'a'): Status =>
+      (JSON.parse(kube.must(['get', 'tj', name, '-o', 'json'])) as { status?: Status }).status ?? {};
+    const running = (name: string): Condition | undefined =>
+      status(name).conditions?.find(({ type }) => type === 'Running');
+    const apply = (name: string, spec: object): void =>
+      void kube.must(
+        ['apply', '--server-side', '-f', '-'],
+        stringify({ apiVersion, kind: 'TrainingJob', metadata: { name }, spec }),
+      );
+    const claim = (name: string): void => {
+      const claimed = { accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '1Gi' } } };
+      const object = { apiVersion: 'v1', kind: 'PersistentVolumeClaim', metadata: { name }, spec: claimed };
+      kube.must(['apply', '--server-side', '-f', '-'], stringify(object));
+    };
+    const showtell = (...args: string[]) => local.run(args);
     const until = async (what: string, there: () => boolean): Promise<void> => {
       const deadline = Date.now() + 3 * minutes;
       while (!there()) {
@@ -103,26 +135,21 @@ describe.skipIf(missing !== null)(
         ])
         .split('\n')
         .filter((name) => name !== '');
-    const untilStep = (step: number): Promise<void> => until(`step ${step}`, () => (status().step ?? 0) >= step);
+    const untilStep = (step: number, name = 'a'): Promise<void> =>
+      until(`step ${step}`, () => (status(name).step ?? 0) >= step);
+    const untilEnd = (name: string): Promise<void> =>
+      until(`the end of ${name}`, () => ['Succeeded', 'Failed'].includes(status(name).phase ?? ''));
 
     it(
       'trains to the bits of a local run, though workers and the coordinator go and come',
       async () => {
-        const spec = { job, workers: { replicas: 2 }, storage: { data: { claim: 'data' } } };
-        kube.must(
-          ['apply', '--server-side', '-f', '-'],
-          stringify({ apiVersion, kind: 'TrainingJob', metadata: { name: 'a' }, spec }),
-        );
-        const running = 'jsonpath={.status.conditions[?(@.type=="Running")].message}';
+        apply('a', { job, workers: { replicas: 2 }, storage: { data: { claim: 'data' } } });
         // The claim comes late, and the job says what it waits for.
-        await until('the reason', () =>
-          kube.must(['get', 'tj', 'a', '-o', running]).includes('persistentvolumeclaim "data" not found'),
+        await until(
+          'the reason',
+          () => running('a')?.message?.includes('persistentvolumeclaim "data" not found') === true,
         );
-        const claim = { accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '1Gi' } } };
-        kube.must(
-          ['apply', '--server-side', '-f', '-'],
-          stringify({ apiVersion: 'v1', kind: 'PersistentVolumeClaim', metadata: { name: 'data' }, spec: claim }),
-        );
+        claim('data');
         await untilStep(1);
         expect(kube.must(['get', 'tj', 'a'])).toMatch(/^a +Running +decoder-only +\d+ +560 /m);
 
@@ -137,19 +164,158 @@ describe.skipIf(missing !== null)(
         kube.must(['scale', 'tj/a', '--replicas=1']);
         await until('one worker', () => workerPods().length <= 1);
 
-        await until('the end', () => ['Succeeded', 'Failed'].includes(status().phase ?? ''));
+        await untilEnd('a');
         expect(status(), kubelet.logs()).toMatchObject({ phase: 'Succeeded', step: 560 });
         const run = join(kubelet.claim('default', 'runs-a-coordinator-0'), 'a');
         expect(bitsOf(run)).toEqual(reference);
         // Workers heard of it by themselves, and no pod is left.
-        kube.must(['wait', '--for=condition=Complete', 'job/a-worker', '--timeout=60s']);
+        const complete = 'jsonpath={.status.conditions[?(@.type=="Complete")].status}';
+        await until('the workers’ end', () => kube.must(['get', 'job', 'a-worker', '-o', complete]) === 'True');
         await until(
           'no pods',
           () => kube.must(['get', 'pods', '--field-selector=status.phase=Running', '-o', 'name']) === '',
         );
         expect(kubelet.errors.filter((error) => !error.includes('not found'))).toEqual([]);
+
+        // What it has trained is served off its volume.
+        const serving = servingObjects('a').map((object) => stringify(object));
+        kube.must(['apply', '--server-side', '--validate=strict', '-f', '-'], serving.join('---\n'));
+        const name = [
+          'get',
+          'pods',
+          '-l',
+          'app.kubernetes.io/name=showtell-serve',
+          '-o',
+          'jsonpath={.items[*].metadata.name}',
+        ];
+        await until('a pod that serves', () => kube.must(name) !== '');
+        const address = `http://${kubelet.address('default', kube.must(name))}:8080`;
+        await eventually(
+          'ready',
+          async () => (await fetch(`${address}/readyz`).catch(() => null))?.ok === true,
+          minutes,
+        );
+        const [picture = ''] = readdirSync(join(local.data, 'images'));
+        const body = readFileSync(join(local.data, 'images', picture));
+        const answer = await fetch(`${address}/caption`, {
+          method: 'POST',
+          headers: { 'content-type': 'image/jpeg' },
+          body,
+        });
+        expect(await answer.json()).toMatchObject({ captions: [{ caption: expect.any(String) as string }, {}, {}] });
+        kube.must(['delete', 'deployment', 'a-serve', '--wait=false']);
       },
       12 * minutes,
+    );
+
+    it(
+      'trains from a bucket, saves when it is deleted, and goes on under the same name',
+      async () => {
+        const spec = { job, storage: { data: { bucket: 'scenes' }, runs: { size: '1Gi' } } };
+        apply('b', spec);
+        // The data come late, and the job says what it waits for and how they come.
+        await until('the reason', () => running('b')?.reason === 'DataBucketMissing');
+        expect(running('b')?.message).toContain('showtell data push DATA --nats nats://b-nats:4222 --bucket scenes');
+        expect(status('b').phase).toBe('Pending');
+        const nats = `nats://${kubelet.address('default', 'b-nats-0')}:4222`;
+        expect(await showtell('data', 'push', local.data, '--nats', nats, '--bucket', 'scenes')).toMatchObject({
+          code: 0,
+        });
+        await untilStep(10, 'b');
+        // nats-server's memory goes, the bucket does not.
+        kube.must(['delete', 'pod', 'b-nats-0', '--wait=false']);
+        const before = status('b').step ?? 0;
+        await untilStep(before + 30, 'b');
+
+        const job1 = await showtell('job', 'logs', 'b', '--tail', '2');
+        expect(job1.stdout.split('\n').filter((line) => line.startsWith('{"type"')).length).toBeGreaterThan(0);
+        const told = status('b').step ?? 0;
+        kube.must(['delete', 'tj', 'b', '--wait=false']);
+        await until(
+          'no pods',
+          () => kube.must(['get', 'pods', '-o', 'name', '-l', 'app.kubernetes.io/instance=b']) === '',
+        );
+        const claims = ['get', 'pvc', '-o', 'name', '-l', 'app.kubernetes.io/instance=b'];
+        expect(kube.must(claims).trim().split('\n').sort()).toEqual([
+          'persistentvolumeclaim/runs-b-coordinator-0',
+          'persistentvolumeclaim/store-b-nats-0',
+        ]);
+        const run = join(kubelet.claim('default', 'runs-b-coordinator-0'), 'b');
+        const saved = bitsOf(run).step;
+        expect(saved).toBeGreaterThanOrEqual(told);
+        expect(saved).toBeLessThan(560);
+
+        await until('the old job gone', () => kube.kubectl(['get', 'sts', 'b-coordinator']).code !== 0);
+        apply('b', spec);
+        await untilStep(saved, 'b');
+        await untilEnd('b');
+        expect(status('b'), kubelet.logs()).toMatchObject({ phase: 'Succeeded', step: 560 });
+        expect(bitsOf(run)).toEqual(reference);
+      },
+      12 * minutes,
+    );
+
+    it(
+      'runs plain manifests on two shards, which are the same applied twice, and shows their logs',
+      async () => {
+        claim('data');
+        local.writeJob('sharded', { ...job, cluster: { parameterShards: 2 } });
+        const { stdout: manifests } = await showtell(
+          ...[
+            'job',
+            'render',
+            local.at('sharded.yaml'),
+            '--name',
+            'plain',
+            '--claim',
+            'data',
+            '--namespace',
+            'default',
+          ],
+        );
+        // As people do it, and as docs/kubernetes.md says.
+        const versions = (): string[] => {
+          const { items } = JSON.parse(kube.must(['get', '-f', '-', '-o', 'json'], manifests)) as {
+            items: KubeObject[];
+          };
+          // The status of these changes as the job comes up, and their resourceVersion with it.
+          const lively = ['StatefulSet', 'Job', 'PodDisruptionBudget'];
+          return items.map(({ kind = '', metadata: { name, generation, resourceVersion } }) =>
+            [kind, name, generation, lively.includes(kind) ? '' : resourceVersion].join(' '),
+          );
+        };
+        for (const how of [['--server-side'], []]) {
+          kube.must(['apply', ...how, '-f', '-'], manifests);
+          const before = versions();
+          kube.must(['apply', ...how, '-f', '-'], manifests);
+          expect(versions()).toEqual(before);
+        }
+        await until('workers', () => workerPods().length === 2);
+        const followed = local.start(['job', 'logs', 'plain', '--follow']);
+        await until('the log', () => followed.output.includes('"type":"step"'));
+        const ofWorkers = await showtell('job', 'logs', 'plain', '--role', 'worker', '--tail', '5');
+        expect(ofWorkers.stdout).toMatch(/^plain-worker-\w+: \{.*"role":"worker"/m);
+        const complete = 'jsonpath={.status.conditions[?(@.type=="Complete")].status}';
+        await until('the end', () => kube.must(['get', 'job', 'plain-worker', '-o', complete]) === 'True');
+        expect(bitsOf(join(kubelet.claim('default', 'runs-plain-coordinator-0'), 'plain'))).toEqual(reference);
+        expect(followed.output).toContain('"outcome":"complete"');
+        expect((await showtell('job', 'delete', 'plain')).code).toBe(0);
+        expect((await followed.ended).code).toBe(0);
+      },
+      12 * minutes,
+    );
+
+    it(
+      'fails a job whose data are not there, in words',
+      async () => {
+        claim('empty');
+        apply('c', { job, storage: { data: { claim: 'empty' } } });
+        await untilEnd('c');
+        const failed = status('c').conditions?.find(({ type }) => type === 'Failed');
+        expect(failed).toMatchObject({ status: 'True', reason: 'DataFolderNotIndexed' });
+        expect(failed?.message).toContain('/data has no dataset.json');
+      },
+      3 * minutes,
     );
   },
 );

@@ -52,13 +52,17 @@ function byName(objects: readonly Manifest[]): Record<string, unknown> {
   );
 }
 
+/** What the overlay for monitoring adds. */
+const isForWatching = ({ kind, metadata: { labels } }: Manifest): boolean =>
+  kind === 'PodMonitor' || kind === 'PrometheusRule' || labels['grafana_dashboard'] === '1';
+
 const hasKubectl = spawnSync('kubectl', ['version', '--client']).status === 0;
 
 describe.skipIf(!hasKubectl)('overlays (need kubectl)', () => {
   it.each(Object.entries(meant))('%s is what "job render" prints', (name, job) => {
     const built = execFileSync('kubectl', ['kustomize', overlay(name)], { encoding: 'utf8' });
     const objects = parseAllDocuments(built).map((document) => document.toJS() as Manifest);
-    expect(byName(objects.filter(({ kind }) => kind !== 'PodMonitor'))).toEqual(byName(renderJob(job)));
+    expect(byName(objects.filter((object) => !isForWatching(object)))).toEqual(byName(renderJob(job)));
   });
 });
 
@@ -98,6 +102,27 @@ describe.skipIf(noKube !== null)(`a real API server${noKube === null ? '' : ` (s
     expect(status.conditions.map(({ type }) => type)).not.toContain('NonStructuralSchema');
   });
 
+  it('takes what serves a checkpoint, and a second time changes nothing', () => {
+    const where = namespace('serving');
+    const again = (): string =>
+      kube.must([
+        ...['apply', '--server-side', '--validate=strict', '-k', join(deploy, 'serve'), ...where],
+        ...['-o', 'jsonpath={.items[*].metadata.name}:{.items[*].metadata.generation}'],
+      ]);
+    const first = again();
+    expect(first).toMatch(/^(showtell-serve ?){4}:/);
+    expect(again()).toBe(first);
+    kube.must([
+      'wait',
+      '--for=create',
+      'pod',
+      '-l',
+      'app.kubernetes.io/name=showtell-serve',
+      '--timeout=60s',
+      ...where,
+    ]);
+  });
+
   it.each(['local', 'gpu', 'spot'])('takes the overlay %s strictly, and a second time changes nothing', (name) => {
     const where = namespace(`overlay-${name}`);
     const again = (): string[] => {
@@ -117,12 +142,21 @@ describe.skipIf(noKube !== null)(`a real API server${noKube === null ? '' : ` (s
   it('takes the overlay monitoring with the prometheus-operator’s definitions', (context) => {
     const definitions = prometheusDefinitions();
     if (definitions === null) return context.skip('no Go, or its module proxy is out of reach');
-    const file = join(definitions, 'monitoring.coreos.com_podmonitors.yaml');
-    kube.must(['apply', '--server-side', '-f', '-'], readFileSync(file, 'utf8'));
-    kube.must(['wait', '--for=condition=Established', 'crd/podmonitors.monitoring.coreos.com', '--timeout=30s']);
+    for (const kind of ['podmonitors', 'prometheusrules']) {
+      const file = join(definitions, `monitoring.coreos.com_${kind}.yaml`);
+      kube.must(['apply', '--server-side', '-f', '-'], readFileSync(file, 'utf8'));
+      kube.must(['wait', '--for=condition=Established', `crd/${kind}.monitoring.coreos.com`, '--timeout=30s']);
+    }
     const where = namespace('overlay-monitoring');
     kube.must(['apply', '--server-side', '--validate=strict', '-k', overlay('monitoring'), ...where]);
-    expect(kube.must(['get', 'podmonitor', 'showtell', '-o', 'name', ...where]).trim()).toMatch(/showtell$/);
+    expect(
+      kube
+        .must(['get', 'podmonitor,prometheusrule', '-o', 'name', ...where])
+        .trim()
+        .split('\n'),
+    ).toEqual(['podmonitor.monitoring.coreos.com/showtell', 'prometheusrule.monitoring.coreos.com/showtell']);
+    const dashboards = kube.must(['get', 'configmap', '-l', 'grafana_dashboard', '-o', 'name', ...where]);
+    expect(dashboards.trim().split('\n')).toHaveLength(4);
   });
 
   it('fills in the defaults that the job file has', () => {

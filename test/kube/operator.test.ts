@@ -281,6 +281,40 @@ describe.skipIf(noKube !== null)(`the operator${noKube === null ? '' : ` (skippe
     );
   }, 180_000);
 
+  it('keeps a run’s job file while another would give other parameters, and says by which field', async () => {
+    const where = namespace('changed');
+    await start();
+    apply(where, 'a', { job: { seed: 1 } });
+    const answer = await coordinator(where, 'a', '127.0.71.4');
+    answer.says = training(7);
+    await untilPhase(where, 'a', 'Running');
+    const patch = (spec: object): unknown =>
+      kube.must(['patch', 'tj', 'a', '--type=merge', '-p', JSON.stringify({ spec }), ...where]);
+    const file = (): string => kube.must(['get', 'cm', 'a-job', '-o', 'jsonpath={.data.job\\.yaml}', ...where]);
+    const before = file();
+    patch({ job: { seed: 2 }, workers: { replicas: 3 } });
+    await until('refusal', () => condition(get(['tj', 'a', ...where]), 'Applied')?.reason === 'RunDependsOnField');
+    expect(condition(get(['tj', 'a', ...where]), 'Applied')).toMatchObject({
+      status: 'False',
+      message: expect.stringContaining('spec.job.seed: 1 → 2') as string,
+    });
+    // What runs goes on, and the rest of the change counts.
+    await until(
+      'three workers',
+      () => (getAny(['job', 'a-worker', ...where]) as { spec: { parallelism: number } }).spec.parallelism === 3,
+    );
+    answer.says = training(9);
+    await until('step 9', () => get(['tj', 'a', ...where]).status?.step === 9);
+    expect(get(['tj', 'a', ...where]).status?.phase).toBe('Running');
+    expect(file()).toBe(before);
+    const events = getAny(['events', ...where]) as { items: { type: string; reason: string }[] };
+    expect(events.items.filter(({ reason }) => reason === 'RunDependsOnField')).toMatchObject([{ type: 'Warning' }]);
+
+    patch({ job: { seed: 1, checkpoints: { keepLast: 9 } } });
+    await until('agreement', () => condition(get(['tj', 'a', ...where]), 'Applied')?.status === 'True');
+    await until('the file', () => file().includes('keepLast: 9'));
+  }, 120_000);
+
   it('leads alone: another takes over when the first ends, and when it is killed', async () => {
     const where = namespace('leaders');
     const first = await start();

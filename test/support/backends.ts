@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import type { EngineName } from '@showtell/shared/job/job.js';
+import type { EngineName } from '@showtell/shared/job/engine-names.js';
 import { haveTensorflow } from './tensorflow.js';
 
 /** Chromium's software GPU, which tests compute on where there is no other: Debian's package `chromium` has it. */

@@ -17,6 +17,7 @@ import { jobDigest } from '@showtell/shared/job/digest.js';
 import type { Job } from '@showtell/shared/job/job.js';
 import { parseJob } from '@showtell/shared/job/load-job.js';
 import { openLog } from '@showtell/shared/service/log.js';
+import type { TlsFolder } from '@showtell/shared/security/tls-folder.js';
 import { version } from '@showtell/shared/version.js';
 import { eventually } from './eventually.js';
 import { ScriptedWorker, type Script } from './scripted-worker.js';
@@ -93,11 +94,13 @@ export class RunningCoordinator {
     readonly job: Job,
     natsUrl: string,
     level: 'silent' | 'debug' = 'silent',
+    pageToken: string | null = null,
+    tls: TlsFolder | null = null,
   ) {
     const fields = { run: 'test', role: 'coordinator' };
     const log = openLog({ fields, file: folder.at('logs', 'coordinator.log'), level });
     const generation = folder.claimGeneration();
-    const listen = { natsUrl, host: '127.0.0.1', grpcPort: 0, httpPort: 0, sharedMemory: null };
+    const listen = { natsUrl, host: '127.0.0.1', grpcPort: 0, httpPort: 0, pageToken, sharedMemory: null, tls };
     const events = coordinate({ folder, generation, job, dataset, log, ...listen }, this.control);
     this.ended = (async () => {
       try {

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll } from 'vitest';
 import type { RunFolder } from '@showtell/coordinator/run-folder.js';
+import { resumeRun } from '@showtell/coordinator/resume-run.js';
 import { readAccount, type AccountedStep } from '@showtell/coordinator/step-account.js';
 import type { UnitId } from '@showtell/shared/generated/showtell/v1/unit.js';
 import { parseJob } from '@showtell/shared/job/load-job.js';
@@ -51,7 +52,7 @@ export function coordinatorSuite(): CoordinatorSuite {
     begin,
     resume: (folder, overrides = []) => {
       const job = parseJob(folder.job(), overrides);
-      folder.resumeWith(job, folder.identity());
+      resumeRun(folder, job, folder.identity());
       return new RunningCoordinator(folder, data.dataset, job, nats.url);
     },
     good,

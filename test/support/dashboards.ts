@@ -29,6 +29,14 @@ export const dashboards = readdirSync(folder)
   .map((name): [string, Dashboard] => [name, JSON.parse(readFileSync(`${folder}/${name}`, 'utf8')) as Dashboard]);
 
 export const panelsOf = ({ panels }: Dashboard): Panel[] => panels.filter(({ type }) => type !== 'row');
+/** Those of the row "GPU": they have data only where a worker computes on one. */
+export const gpuPanelsOf = ({ panels }: Dashboard): Panel[] => {
+  let row = '';
+  return panels.filter(({ type, title }) => {
+    if (type === 'row') row = title;
+    return type !== 'row' && row === 'GPU';
+  });
+};
 /** Panel and legend, or an event's name → expression. */
 export const expressionsOf = (dashboard: Dashboard): [string, string][] => [
   ...panelsOf(dashboard).flatMap(({ title, targets = [] }) =>

@@ -6,6 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { ApiFailure } from '@showtell/coordinator/kubernetes/cluster/api-failure.js';
 import type { Connection } from '@showtell/coordinator/kubernetes/cluster/connection.js';
 import type { KubeObject } from '@showtell/coordinator/kubernetes/cluster/resources.js';
+import { serveLogs, type LogServer } from './kubelet-logs.js';
 import { folderFor, startContainer, type ContainerSpec } from './pod-process.js';
 
 interface Pod extends KubeObject {
@@ -30,7 +31,10 @@ interface Pod extends KubeObject {
 
 /** A pod that has been started here. */
 interface Running {
+  readonly pod: Pod;
   child: ChildProcess;
+  /** How the process before this one ended. */
+  ended: object | null;
   restarts: number;
   toldAt: number | null;
   over: boolean;
@@ -59,13 +63,26 @@ export class Kubelet implements AsyncDisposable {
   private readonly addresses = new Map<string, string>();
   private readonly ending = new AbortController();
   private loop: Promise<void> = Promise.resolve();
+  private logServer: LogServer | null = null;
 
   private constructor(private readonly options: KubeletOptions) {}
 
   static async start(options: KubeletOptions): Promise<Kubelet> {
     const kubelet = new Kubelet(options);
     const body = { apiVersion: 'v1', kind: 'Node', metadata: { name: node } };
-    await options.connection.request({ method: 'POST', path: '/api/v1/nodes', body });
+    const { connection } = options;
+    await connection.request({ method: 'POST', path: '/api/v1/nodes', body });
+    kubelet.logServer = await serveLogs(kubelet.folder, (...pod) => kubelet.logOf(...pod));
+    const status = {
+      addresses: [{ type: 'InternalIP', address: '127.0.0.1' }],
+      daemonEndpoints: { kubeletEndpoint: { Port: kubelet.logServer.port } },
+    };
+    await connection.request({
+      method: 'PATCH',
+      path: `/api/v1/nodes/${node}/status`,
+      body: { status },
+      contentType: 'application/strategic-merge-patch+json',
+    });
     kubelet.loop = kubelet.run();
     return kubelet;
   }
@@ -73,6 +90,26 @@ export class Kubelet implements AsyncDisposable {
   /** The folder of a claim. */
   claim(namespace: string, name: string): string {
     return this.options.claims[name] ?? join(this.folder, 'claims', namespace, name);
+  }
+
+  /** Where a pod that goes by this name is. */
+  address(namespace: string, name: string): string {
+    const key = `${namespace}/${name}`;
+    const known = this.addresses.get(key) ?? `127.0.81.${this.addresses.size + 1}`;
+    this.addresses.set(key, known);
+    return known;
+  }
+
+  private logOf(namespace: string, name: string): { readonly file: string; isOver(): boolean } | null {
+    const running = [...this.pods.values()].findLast(
+      ({ pod: { metadata } }) => metadata.namespace === namespace && metadata.name === name,
+    );
+    if (running === undefined) return null;
+    return { file: this.logFile(running.pod), isOver: () => running.over };
+  }
+
+  private logFile({ metadata: { uid } }: Pod): string {
+    return join(this.folder, 'pods', uid, 'log');
   }
 
   /** What a pod has written, as far as it was started here. */
@@ -120,7 +157,8 @@ export class Kubelet implements AsyncDisposable {
     const target = { apiVersion: 'v1', kind: 'Node', name: node };
     const body = { apiVersion: 'v1', kind: 'Binding', metadata: { name, namespace }, target };
     await this.request('POST', `/api/v1/namespaces/${namespace}/pods/${name}/binding`, body);
-    const running: Running = { child: await this.container(pod), restarts: 0, toldAt: null, over: false };
+    const child = await this.container(pod);
+    const running: Running = { pod, child, ended: null, restarts: 0, toldAt: null, over: false };
     this.pods.set(uid, running);
     this.follow(pod, running);
     await this.tellRunning(pod, running);
@@ -137,7 +175,11 @@ export class Kubelet implements AsyncDisposable {
     const { items } = (await this.request('GET', `/api/v1/namespaces/${namespace}/services`)) as {
       items: KubeObject[];
     };
-    const hosts = items.map(({ metadata }) => `${this.address(namespace, `${metadata.name}-0`)} ${metadata.name}`);
+    const hosts = items.flatMap(({ metadata: { name: service } }) => [
+      `${this.address(namespace, `${service}-0`)} ${service} ${service}-0.${service}`,
+      // As many as a test asks for.
+      `${this.address(namespace, `${service}-1`)} ${service}-1.${service}`,
+    ]);
     return startContainer({
       container,
       user,
@@ -167,14 +209,6 @@ export class Kubelet implements AsyncDisposable {
     return folder;
   }
 
-  /** The same for every pod of a name, as its Service would lead there. */
-  private address(namespace: string, name: string): string {
-    const key = `${namespace}/${name}`;
-    const known = this.addresses.get(key) ?? `127.0.81.${this.addresses.size + 1}`;
-    this.addresses.set(key, known);
-    return known;
-  }
-
   private follow(pod: Pod, running: Running): void {
     running.child.once('exit', (code, signal) => {
       const exitCode = code ?? (signal === 'SIGTERM' ? 143 : 137);
@@ -184,14 +218,18 @@ export class Kubelet implements AsyncDisposable {
 
   private async ended(pod: Pod, running: Running, exitCode: number): Promise<void> {
     if (this.ending.signal.aborted) return;
+    const reason = exitCode === 0 ? 'Completed' : 'Error';
+    // As with terminationMessagePolicy FallbackToLogsOnError.
+    const message = exitCode === 0 ? '' : readFileSync(this.logFile(pod), 'utf8').slice(-2048);
+    const terminated = { exitCode, reason, message, finishedAt: new Date().toISOString() };
     if (running.toldAt === null && pod.spec.restartPolicy === 'Always') {
+      running.ended = terminated;
       await delay(500);
       running.restarts++;
       running.child = await this.container(pod);
       this.follow(pod, running);
       return this.tellRunning(pod, running);
     }
-    const terminated = { exitCode, reason: exitCode === 0 ? 'Completed' : 'Error' };
     const containerStatuses = [this.containerStatus(pod, running, { terminated })];
     await this.tell(pod, { phase: exitCode === 0 ? 'Succeeded' : 'Failed', containerStatuses });
     running.over = true;
@@ -223,9 +261,13 @@ export class Kubelet implements AsyncDisposable {
     await this.tell(pod, { phase: 'Running', podIP, podIPs: [{ ip: podIP }], conditions, containerStatuses });
   }
 
-  private containerStatus({ spec }: Pod, { restarts }: Running, state: object): object {
+  private containerStatus({ spec }: Pod, { restarts, ended }: Running, state: object): object {
     const name = spec.containers[0]?.name ?? '';
-    return { name, image: 'this', imageID: 'this', ready: 'running' in state, restartCount: restarts, state };
+    const lastState = ended === null ? {} : { lastState: { terminated: ended } };
+    return {
+      ...{ name, image: 'this', imageID: 'this', ready: 'running' in state, restartCount: restarts, state },
+      ...lastState,
+    };
   }
 
   private async tell(pod: Pod, status: object): Promise<void> {
@@ -255,6 +297,7 @@ export class Kubelet implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.ending.abort();
     await this.loop;
+    await this.logServer?.[Symbol.asyncDispose]();
     for (const { child } of this.pods.values()) child.kill('SIGKILL');
     rmSync(this.folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
   }

@@ -108,6 +108,11 @@ export class Command {
     return this.until(`step ${step}`, (line) => line.type === 'step' && line.step >= step);
   }
 
+  /** Resolves once workers find the coordinator in the run's folder. */
+  async untilRun(run: string): Promise<void> {
+    await this.when('a run', () => existsSync(join(run, 'processes', 'coordinator.json')));
+  }
+
   /** Resolves once no line has come for a while. */
   async untilQuiet(ms: number): Promise<void> {
     for (let seen = -1; seen !== this.lines.length;) {

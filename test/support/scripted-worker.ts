@@ -25,23 +25,31 @@ import {
 import { EvaluationKind, type EvaluationWork, type UnitId } from '@showtell/shared/generated/showtell/v1/unit.js';
 import { trainedSegments } from '@showtell/shared/job/phases.js';
 import { connectParameters } from '@showtell/shared/rpc/channel.js';
+import type { TlsFolder } from '@showtell/shared/security/tls-folder.js';
 import type { ParameterLayout } from '@showtell/shared/tensors/layout.js';
+import { secondLease } from '@showtell/worker/second-lease.js';
 import { version as showtellVersion } from '@showtell/shared/version.js';
 
 /** What a worker makes of a unit that is due. `hold`: nothing, for ever; `vanish`: the acknowledgement without a result. */
-export type Deed = 'compute' | 'fail' | 'not-finite' | 'hold' | 'die' | 'vanish' | 'give-back';
+export type Deed = 'compute' | 'fail' | 'out-of-memory' | 'not-finite' | 'hold' | 'die' | 'vanish' | 'give-back';
 
 export interface Script {
   readonly id: string;
   readonly hello?: Partial<Hello>;
   /** Told of each unit that is due. */
   readonly deed?: (id: UnitId, worker: ScriptedWorker) => Deed;
+  /** Whether it stands still as it gets this unit, before it can say so. */
+  readonly stopsAt?: (id: UnitId) => boolean;
+  /** How long computing a unit takes. */
+  readonly computeMs?: number;
   /** Validation loss a word of the version of a step. */
   readonly lossPerWord?: (step: number) => number;
   /** The caption for each record of an evaluation unit. */
   readonly captions?: (step: number, work: EvaluationWork) => string[];
   /** Positions within the unit of records that "do not decode". */
   readonly skipped?: (id: UnitId) => number[];
+  /** What it shows of itself; by default nothing. */
+  readonly tls?: TlsFolder | null;
 }
 
 /** A worker without an engine: its gradients are made up from the unit's seed, everything around them is real. */
@@ -69,7 +77,7 @@ export class ScriptedWorker implements AsyncDisposable {
     facts: Pick<Hello, 'jobSha256' | 'datasetDigest'>,
     private readonly script: Script,
   ) {
-    this.service = connectParameters(address);
+    this.service = connectParameters(address, { tls: script.tls ?? null });
     this.session = this.service.session();
     const { session } = this;
     this.answered = new Promise((resolve) => {
@@ -78,6 +86,7 @@ export class ScriptedWorker implements AsyncDisposable {
         else if (message?.$case === 'refusal') resolve({ refusal: message.value });
         else if (message?.$case === 'version') this.versions.push(message.value);
         else if (message?.$case === 'command') this.obey(message.value.kind);
+        else if (message?.$case === 'offer') this.take(secondLease(message.value));
       });
     });
     this.gone = new Promise((resolve) => {
@@ -94,6 +103,10 @@ export class ScriptedWorker implements AsyncDisposable {
     this.work.catch(() => undefined);
   }
 
+  get name(): string {
+    return this.script.id;
+  }
+
   /** Ends as a killed process does: sockets closed, nothing given back. */
   die(): void {
     this.over = true;
@@ -102,7 +115,8 @@ export class ScriptedWorker implements AsyncDisposable {
     void this.bus?.close();
   }
 
-  canary(graph: string, sha256: string): Promise<CheckCanaryResponse> {
+  async canary(graph: string, sha256: string): Promise<CheckCanaryResponse> {
+    await this.answered;
     return new Promise((resolve, reject) =>
       this.service.checkCanary({ worker: this.script.id, graph, sha256 }, (error, answer) =>
         error === null ? resolve(answer) : reject(error),
@@ -111,7 +125,14 @@ export class ScriptedWorker implements AsyncDisposable {
   }
 
   /** Pushes a made-up gradient for a unit of a version, whoever holds it. */
-  push(id: UnitId, seed: number, phase: Phase, more: Partial<GradientHeader> = {}): Promise<PushGradientResponse> {
+  push(
+    id: UnitId,
+    seed: number,
+    phase: Phase,
+    more: Partial<GradientHeader> = {},
+    // Moving averages are no gradients; any value between 0 and 1 does.
+    valueAt = (i: number): number => (((seed >>> 3) % 97) + (i % 13)) / 1000,
+  ): Promise<PushGradientResponse> {
     const segments = trainedSegments(phase === Phase.PHASE_JOINT ? 'joint' : 'decoder-only');
     const value: GradientHeader = {
       unit: id,
@@ -125,7 +146,9 @@ export class ScriptedWorker implements AsyncDisposable {
       segments: [...segments],
       embeddingRows: [],
       slot: '',
+      atShards: false,
       computeSeconds: 0,
+      dataSeconds: 0,
       phase,
       ...more,
     };
@@ -135,10 +158,7 @@ export class ScriptedWorker implements AsyncDisposable {
       write({ $case: 'header', value });
       if (value.examples > 0)
         for (const segment of segments) {
-          // Moving averages are no gradients; any value between 0 and 1 does.
-          const values = new Float32Array(this.layout.elements[segment]).map(
-            (_, i) => (((seed >>> 3) % 97) + (i % 13)) / 1000,
-          );
+          const values = new Float32Array(this.layout.elements[segment]).map((_, i) => valueAt(i));
           const bytes = Buffer.from(values.buffer);
           for (let at = 0; at < bytes.length; at += 1_048_576)
             write({
@@ -167,14 +187,11 @@ export class ScriptedWorker implements AsyncDisposable {
   }
 
   private async serve({ natsUrl, unitStream }: Welcome): Promise<void> {
-    this.bus = await connectBus({ servers: [natsUrl], name: this.script.id });
+    this.bus = await connectBus({ servers: [natsUrl], name: this.script.id, tls: this.script.tls ?? null });
     const queue = new UnitQueue(this.bus, unitStream);
     while (!this.over) {
       const lease = this.paused ? null : ((await queue.pull('now')) ?? (await this.lookAhead(queue)));
-      if (lease !== null) {
-        this.held.push(lease);
-        this.send({ $case: 'leaseTaken', value: { unit: lease.unit.id } });
-      }
+      this.take(lease);
       const version = this.versions.at(-1);
       const due = [...this.held].find((held) => this.isDue(held, version));
       if (due !== undefined && version !== undefined) await this.settle(due, version);
@@ -183,6 +200,12 @@ export class ScriptedWorker implements AsyncDisposable {
     // As a worker leaves that was told to.
     if (!this.bus.isClosed()) await this.bus.close();
     this.session.end();
+  }
+
+  private take(lease: Lease | null): void {
+    if (lease === null || this.script.stopsAt?.(lease.unit.id) === true) return;
+    this.held.push(lease);
+    this.send({ $case: 'leaseTaken', value: { unit: lease.unit.id } });
   }
 
   private async lookAhead(queue: UnitQueue): Promise<Lease | null> {
@@ -225,12 +248,14 @@ export class ScriptedWorker implements AsyncDisposable {
       lease.acknowledge();
       return;
     }
-    if (deed === 'fail') {
+    if (deed === 'fail' || deed === 'out-of-memory') {
       lease.acknowledge();
-      this.send({ $case: 'unitFailure', value: { unit: unit.id, code: 'engine/failed', text: 'made to fail' } });
+      const code = deed === 'fail' ? 'engine/failed' : 'engine/out-of-memory';
+      this.send({ $case: 'unitFailure', value: { unit: unit.id, code, text: 'made to fail' } });
       return;
     }
     const { id, work } = unit;
+    if (this.script.computeMs !== undefined) await delay(this.script.computeMs);
     const notFinite = deed === 'not-finite' ? Number.NaN : null;
     const answer =
       work?.$case === 'evaluation'
@@ -252,7 +277,15 @@ export class ScriptedWorker implements AsyncDisposable {
       skipped: false,
       lossSum,
       tokens: isLoss ? 10 : 0,
-      captions: isLoss ? [] : [{ caption: captions[i] ?? 'nothing', logProbability: -1 }],
+      captions: isLoss
+        ? []
+        : [
+            {
+              caption: captions[i] ?? 'nothing',
+              logProbability: -1,
+              wordProbabilities: likely(captions[i] ?? 'nothing'),
+            },
+          ],
     }));
     const version = { generation: id.generation, lineage: id.lineage, step: id.step };
     return new Promise((resolve, reject) =>
@@ -261,4 +294,9 @@ export class ScriptedWorker implements AsyncDisposable {
       ),
     );
   }
+}
+
+/** A half for each word, and for the end. */
+function likely(caption: string): number[] {
+  return [...caption.split(' '), ''].map(() => 0.5);
 }

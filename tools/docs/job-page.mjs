@@ -66,6 +66,8 @@ ${table(['field', 'default', 'values', 'kind', 'what it is'], fieldRows())}
 A preset differs from the defaults in these fields only.
 
 ${Object.entries(presets).map(presetSection).join('\n\n')}
+
+**Next:** [data](data.md)
 `;
 }
 

@@ -1,4 +1,5 @@
 import { coordinatorSeries } from '@showtell/coordinator/metrics.js';
+import { shardSeries } from '@showtell/coordinator/parameter-server/shard-metrics.js';
 import { operatorSeries } from '@showtell/coordinator/kubernetes/operator/metrics.js';
 import { workerSeries } from '@showtell/worker/metrics.js';
 import { serveSeries } from '@showtell/worker/serve/metrics.js';
@@ -34,6 +35,12 @@ The parameter server in the coordinator's process included. Source: \`packages/c
 
 ${seriesTable(coordinatorSeries)}
 
+## Shard of the parameter server
+
+\`showtell ps\`. Source: \`packages/coordinator/src/parameter-server/shard-metrics.ts\`.
+
+${seriesTable(shardSeries)}
+
 ## Worker
 
 Source: \`packages/worker/src/metrics.ts\`.
@@ -51,5 +58,7 @@ ${seriesTable(serveSeries)}
 \`showtell operator\`. Source: \`packages/coordinator/src/kubernetes/operator/metrics.ts\`.
 
 ${seriesTable(operatorSeries)}
+
+**Next:** [watching runs](observability.md)
 `;
 }

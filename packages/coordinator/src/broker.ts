@@ -1,7 +1,8 @@
-import type { NatsConnection } from 'nats';
+import { ErrorCode, NatsError, type NatsConnection } from 'nats';
 import { connectBus, type BusState } from '@showtell/shared/bus/connect.js';
 import { UnitQueuePublisher } from '@showtell/shared/bus/unit-queue.js';
 import { ShowtellError } from '@showtell/shared/errors.js';
+import type { TlsFolder } from '@showtell/shared/security/tls-folder.js';
 import type { Logger } from '@showtell/shared/service/log.js';
 import type { Beside } from './beside.js';
 import type { Dispatcher } from './dispatcher.js';
@@ -11,6 +12,7 @@ export interface BrokerOptions {
   readonly run: string;
   readonly generation: number;
   readonly leaseMs: number;
+  readonly tls: TlsFolder | null;
   readonly beside: Beside;
   readonly log: Logger;
   /** What the queue is filled from again. */
@@ -33,13 +35,14 @@ export class Broker implements AsyncDisposable {
     readonly queue: UnitQueuePublisher,
   ) {}
 
-  /** @throws ShowtellError `bus/unreachable` */
+  /** @throws ShowtellError `bus/unreachable`, `bus/refused` */
   static async open(options: BrokerOptions): Promise<Broker> {
-    const { url, run, generation, leaseMs } = options;
+    const { url, run, generation, leaseMs, tls } = options;
     let onState = (state: BusState): void => options.log.warn(`the broker's connection: ${state.type}`);
     const bus = await connectBus({
       servers: [url],
       name: `showtell coordinator ${run}`,
+      tls,
       onState: (state) => onState(state),
     });
     try {
@@ -48,6 +51,9 @@ export class Broker implements AsyncDisposable {
       return broker;
     } catch (error) {
       await bus.close();
+      // Such as a server that went, or whose answer was damaged on its way: starting again may do.
+      if (error instanceof NatsError && error.code === (ErrorCode.Timeout as string))
+        throw new ShowtellError('bus/unreachable', { servers: url }, { cause: error });
       throw error;
     }
   }

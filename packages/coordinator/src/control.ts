@@ -7,7 +7,9 @@ export class Control implements RunControl {
   private resumed: Promise<void> = Promise.resolve();
   private release: (() => void) | null = null;
   private pauseListener: (paused: boolean) => void = () => undefined;
+  private askedListener: (paused: boolean) => void = () => undefined;
   private standsStill = false;
+  private switchOrdered = false;
 
   get interruption(): Interruption | null {
     return this.reason;
@@ -38,15 +40,33 @@ export class Control implements RunControl {
     this.pauseListener = listener;
   }
 
+  /** Is told from now on when a person asks for a pause, at once, and when its end is asked for. */
+  onPauseAsked(listener: (paused: boolean) => void): void {
+    this.askedListener = listener;
+  }
+
+  /** Asks for the joint phase to begin after the step at hand. */
+  orderSwitch(): void {
+    this.switchOrdered = true;
+  }
+
+  takeSwitchOrder(): boolean {
+    const ordered = this.switchOrdered;
+    this.switchOrdered = false;
+    return ordered;
+  }
+
   pause(): void {
     if (this.release !== null) return;
     this.resumed = new Promise((resolve) => (this.release = resolve));
+    this.askedListener(true);
   }
 
   resume(): void {
     if (this.release === null) return;
     this.release();
     this.release = null;
+    this.askedListener(false);
     if (this.standsStill) this.pauseListener(false);
     this.standsStill = false;
   }

@@ -1,11 +1,15 @@
 import { hostname } from 'node:os';
+import { basename } from 'node:path';
 import type { Dataset } from '@showtell/shared/data/dataset.js';
-import { Command_Kind, type Version } from '@showtell/shared/generated/showtell/v1/parameters.js';
+import { Command_Kind, type Version, type WorkerReport } from '@showtell/shared/generated/showtell/v1/parameters.js';
 import type { Unit } from '@showtell/shared/generated/showtell/v1/unit.js';
 import type { Job } from '@showtell/shared/job/job.js';
+import { unitFields } from '@showtell/shared/plan/unit-fields.js';
 import { Plan } from '@showtell/shared/plan/plan.js';
 import { serveHttp } from '@showtell/shared/service/http.js';
 import type { Logger } from '@showtell/shared/service/log.js';
+import { processTls, type TlsFolder } from '@showtell/shared/security/tls-folder.js';
+import { traced, type Tracing } from '@showtell/shared/service/tracing.js';
 import { bytesOf, dtypeOf, isSegmentName } from '@showtell/shared/tensors/gradient-body.js';
 import type { SegmentName } from '@showtell/shared/tensors/layout.js';
 import { version } from '@showtell/shared/version.js';
@@ -16,26 +20,34 @@ import { CheckpointStore } from './checkpoints/checkpoint-store.js';
 import { answerCommands } from './commands.js';
 import type { Control } from './control.js';
 import { watchDisk } from './disk-space.js';
+import { MountedDashboard } from './dashboard/mount.js';
+import { nowOf } from './dashboard/run-now.js';
 import { Dispatcher } from './dispatcher.js';
 import { EvaluationRound } from './evaluation/evaluation-round.js';
 import { EvaluationThread } from './evaluation/evaluation-thread.js';
-import { imagesFrom, saveEvaluation } from './evaluation/samples.js';
+import { imagesFrom, removeUnfinished, saveEvaluation } from './evaluation/samples.js';
 import { Journal } from './journal.js';
-import { openCoordinatorMetrics } from './metrics.js';
+import { openCoordinatorMetrics, type CoordinatorMetrics } from './metrics.js';
 import { modelParameters } from './model-parameters.js';
-import { observe } from './observe.js';
-import { ParameterServer } from './parameter-server/parameter-server.js';
-import { isDecisionStep, totalSteps } from './phases/switch.js';
+import { noteStart, observe } from './observe.js';
+import { ParameterServer, type ParameterServerOptions } from './parameter-server/parameter-server.js';
+import { isShardLost, RemoteShard } from './parameter-server/remote-shard.js';
+import { totalSteps } from './phases/switch.js';
+import { watchQueue } from './queue-depth.js';
 import { Results } from './results.js';
 import type { Generation, RunFolder } from './run-folder.js';
-import { run, type RunEvent } from './run.js';
+import { RunCommands } from './run-commands.js';
+import { isDecisionDue, run, type RunEvent } from './run.js';
 import { serveGrpc } from './serve-grpc.js';
+import { Gate } from './security/gate.js';
+import { noteRefusals } from './security/note-refusals.js';
 import { answerStatus } from './served-status.js';
 import { restoreAtMost, saveCheckpoint, startingPoint } from './starting-point.js';
 import { StatusBoard } from './status.js';
 import { StepAccount } from './step-account.js';
+import { StepTraces } from './step-traces.js';
 import { watch } from './watch.js';
-import { offerOrphansSoon, workerEvents } from './worker-events.js';
+import { offerOrphansSoon, orphanMs, workerEvents } from './worker-events.js';
 import { Workers } from './workers.js';
 
 export interface CoordinatorOptions {
@@ -48,9 +60,21 @@ export interface CoordinatorOptions {
   readonly host: string;
   readonly grpcPort: number;
   readonly httpPort: number;
+  /** What the page asks for; null: nothing on loopback, and elsewhere there is no page. */
+  readonly pageToken: string | null;
+  /** Told once where the page, /metrics and so on are. */
+  readonly onListening?: (url: string) => void;
+  /** host:port of each shard of the parameter server; null: the parameters are here. */
+  readonly shards?: readonly string[] | null;
   /** Folder for exchange through shared memory; null: by gRPC alone. */
   readonly sharedMemory: string | null;
   readonly log: Logger;
+  /** Where the run is told to Prometheus; by default in series of its own. */
+  readonly metrics?: CoordinatorMetrics;
+  /** By default nothing is traced. */
+  readonly tracing?: Tracing;
+  /** What gRPC and NATS are secured with; by default what the process was told to use, null: nothing. */
+  readonly tls?: TlsFolder | null;
 }
 
 /**
@@ -60,14 +84,17 @@ export interface CoordinatorOptions {
 export async function* coordinate(options: CoordinatorOptions, control: Control): AsyncGenerator<RunEvent> {
   const { folder, generation, job, dataset, log } = options;
   const identity = folder.identity();
-  const metrics = openCoordinatorMetrics();
+  const { metrics = openCoordinatorMetrics(), tls = processTls() } = options;
   const { series } = metrics;
+  const traces = new StepTraces(options.tracing, { run: identity.run, generation: generation.number });
+  using _traces = { [Symbol.dispose]: () => traces.abandon() };
 
   using journal = Journal.open(folder.at('journal.jsonl'), () => generation.assertCurrent());
   await using checkpoints = CheckpointStore.open(folder.at('checkpoints'), {
     retention: { keepLast: job.checkpoints.keepLast, keepBest: job.checkpoints.keepBest },
     onDamaged: (path, error) => log.warn('a damaged checkpoint is passed over', { path, error }),
   });
+  await removeUnfinished(folder.at('evaluations'));
   const parameters = modelParameters(job);
   const start = await startingPoint({ job, identity, journal, checkpoints, parameters, log });
   journal.append({
@@ -75,17 +102,20 @@ export async function* coordinate(options: CoordinatorOptions, control: Control)
     generation: generation.number,
     fromStep: start.resumed ? start.state.step : null,
   });
-  await using account = await StepAccount.open(folder.at('steps.jsonl'), start.state.step, (error) =>
-    log.error('steps.jsonl could not be written and has gaps', { error }),
+  await using account = await StepAccount.open(
+    folder.at('steps.jsonl'),
+    start.state.step,
+    (error) => log.error('steps.jsonl cannot be written; its lines wait until it can', { error }),
+    () => generation.assertCurrent(),
   );
 
-  await using evaluation = await EvaluationThread.open(dataset.directory, job);
+  await using evaluation = await EvaluationThread.open(dataset.location, job);
   await using server = await ParameterServer.open({
     ...parameters,
     job,
     state: {
       ...start.state,
-      phase: isDecisionStep(job, start.state) ? null : start.state.phase,
+      phase: isDecisionDue({ job, journal }, start.state) ? null : start.state.phase,
       parameters: start.parameters,
       optimizer: start.optimizer,
     },
@@ -94,6 +124,8 @@ export async function* coordinate(options: CoordinatorOptions, control: Control)
     threads: job.cluster.parameterThreads,
     sharedMemory: options.sharedMemory,
     onNotice: (text) => log.info(text),
+    traces,
+    divided: options.shards == null ? null : dividedOver(options.shards, control),
   });
 
   const beside = new Beside(log);
@@ -102,6 +134,7 @@ export async function* coordinate(options: CoordinatorOptions, control: Control)
     run: identity.run,
     generation: generation.number,
     leaseMs: job.cluster.leaseSeconds * 1000,
+    tls,
     beside,
     log,
     dispatcher: () => dispatcher,
@@ -118,20 +151,28 @@ export async function* coordinate(options: CoordinatorOptions, control: Control)
   const dispatcher: Dispatcher = new Dispatcher({
     run: identity.run,
     generation: generation.number,
-    lookAhead: job.cluster.lookAhead,
+    isAsynchronous: job.asynchronous !== null,
     plan,
     queue: broker.queue,
+    traces,
     workers: () => workers,
     describe,
     onOfferedAgain: (unit, reason, detail) => {
-      series.unitsRedelivered.inc({ reason });
-      log.warn('a unit is offered again', { step: unit.step, unit: String(unit.index), reason, detail });
+      // That was counted when it was given back.
+      if (reason !== 'given-back') series.unitsRedelivered.inc({ reason });
+      log.warn('a unit is offered again', { ...unitFields(unit), reason, detail });
     },
     onBrokerAway: (error) => broker.noteAway(error),
     onSuspectStep: (step) => offerOrphansSoon(beside, dispatcher, step),
+    soon: (work) => beside.startIn(orphanMs, work),
     onPoison: (error) => control.fail(error),
   });
 
+  const onRefused = noteRefusals(log, series);
+  const gate = new Gate({
+    ...{ run: identity.run, generation: generation.number, secured: tls !== null, onRefused },
+    onSessions: (open) => beside.start(() => server.setSessions(open)),
+  });
   const workers: Workers = new Workers(
     { version, jobSha256: identity.jobSha256, datasetDigest: identity.datasetDigest },
     {
@@ -141,27 +182,54 @@ export async function* coordinate(options: CoordinatorOptions, control: Control)
       unitStream: broker.queue.stream,
       sharedMemory: server.sharedMemory?.directory ?? '',
       sharedMemoryNonce: server.sharedMemory?.nonce ?? '',
+      shards: server.shards,
     },
     workerEvents({ series, log, beside, dispatcher, server, workers: () => workers }),
+    gate,
   );
   server.onVersion((current) => {
     workers.announce(current);
-    series.exchangeBytes.inc({ direction: 'sent' }, versionBytes(server, current) * workers.list.length);
+    const bytes = versionBytes(server, current);
+    for (const { report } of workers.list)
+      series.exchangeBytes.inc({ direction: 'sent', way: wayOf(report, server) }, bytes);
   });
   workers.announce(server.version);
   control.onPause((paused) => workers.pause(paused));
+  series.paused.set(control.isPaused ? 1 : 0);
+  control.onPauseAsked((paused) => series.paused.set(paused ? 1 : 0));
 
   const canaries = new Canaries(journal, (worker, graph) => {
     series.workersRefused.inc({ reason: 'canary' });
     log.warn('a worker computes other numbers and was refused', { worker, graph });
   });
-  const round = new EvaluationRound(evaluation, dispatcher, generation.number);
+  const round = new EvaluationRound(evaluation, dispatcher, generation.number, traces);
   const results = new Results({
-    ...{ job, dataset, plan, journal, server, dispatcher, round, canaries, series, log, beside },
+    ...{
+      job,
+      dataset,
+      plan,
+      journal,
+      server,
+      dispatcher,
+      round,
+      canaries,
+      series,
+      log,
+      beside,
+      tracing: traces.tracing,
+      headerFault: gate.headerFault,
+    },
     onFault: (error) => control.fail(error),
   });
 
-  await using grpc = await serveGrpc(options.host, options.grpcPort, { ...results.handlers, session: workers.serve });
+  const onRenewed = (error: Error | null): void => {
+    if (error === null) log.info('new certificates are in use');
+    else log.error('new certificates cannot be used; those of before stay', { error });
+  };
+  await using grpc = await serveGrpc(
+    { host: options.host, port: options.grpcPort, tls, onRefused, onRenewed },
+    { ...gate.guard(results.handlers), session: workers.serve },
+  );
   const { state } = start;
   const board = new StatusBoard({
     run: identity.run,
@@ -171,25 +239,32 @@ export async function* coordinate(options: CoordinatorOptions, control: Control)
     checkpointStep: start.resumed ? state.step : null,
   });
   const status = () => board.status(workers.list, control.isPaused);
+  const answer = answerStatus(status);
+  let dashboard: MountedDashboard | null = null;
   await using http = await serveHttp({
     host: options.host,
     port: options.httpPort,
     registry: metrics.registry,
     ready: () => (broker.isThere ? true : 'the broker is away'),
-    handle: answerStatus(status),
+    handle: (request, response) => answer(request, response) || (dashboard?.handle(request, response) ?? false),
     what: "the coordinator's metrics",
     setting: '--http-port',
   });
-  series.runInfo.set({ run: identity.run, job: identity.jobSha256, version }, 1);
-  series.generation.set(generation.number);
-  series.gradientClip.set(job.optimizer.clip);
-  series.lineage.set(state.lineage - 1);
-  series.step.set(state.step);
-  if (start.resumed) series.checkpointStep.set(state.step);
+  noteStart(series, {
+    ...{ job, state, journal, resumed: start.resumed, trainingPairs: train.count },
+    info: { run: identity.run, job: identity.jobSha256, version },
+    generation: generation.number,
+  });
+  // It stands for a run that is led: alerts ask for it.
+  using _led = { [Symbol.dispose]: () => series.runInfo.reset() };
 
-  answerCommands(broker.bus, identity.run, control, status, (command) =>
-    journal.append({ type: 'command', command, step: board.status([], false).step }),
-  );
+  const commands = new RunCommands({ job, control, journal, status });
+  // Beyond loopback the page asks for the token that this needs; without one it shows nothing and steers nothing.
+  const shown = { id: basename(folder.path), folder, now: async () => nowOf(status()), commands };
+  await using page = new MountedDashboard({ runs: [shown], host: options.host, token: options.pageToken });
+  dashboard = page;
+  options.onListening?.(http.url);
+  answerCommands(broker.bus, identity.run, commands, status);
   using _announced = folder.announceCoordinator({
     generation: generation.number,
     grpc: `${options.host === '0.0.0.0' ? hostname() : options.host}:${grpc.port}`,
@@ -197,6 +272,7 @@ export async function* coordinate(options: CoordinatorOptions, control: Control)
     http: http.url,
   });
   using _disk = watchDisk(folder.path, series);
+  using _queue = watchQueue(broker.queue, series);
   using _watch = watch({ job, generation, control, dispatcher, workers, results, broker, beside, log });
 
   const context = {
@@ -208,6 +284,7 @@ export async function* coordinate(options: CoordinatorOptions, control: Control)
     parameters,
     canaries,
     server,
+    account,
     assertCurrent: () => generation.assertCurrent(),
   };
   const parts = {
@@ -220,7 +297,7 @@ export async function* coordinate(options: CoordinatorOptions, control: Control)
     checkpoints,
     account,
     control,
-    save: (at, pinned) => saveCheckpoint(context, at, pinned),
+    save: (at, pinned) => traced(traces.checkpoint(at.step, at.phase), () => saveCheckpoint(context, at, pinned)),
     restore: (toStep) => restoreAtMost(context, toStep),
     unigramLossPerWord: evaluation.unigramLossPerWord,
     assertCurrent: () => generation.assertCurrent(),
@@ -228,6 +305,7 @@ export async function* coordinate(options: CoordinatorOptions, control: Control)
   // Else a fork that has no checkpoint of its own yet could go back to nothing but first values.
   if (!start.resumed && identity.forkedFrom !== null) await saveCheckpoint(context, state, true);
   let completed = false;
+  let comesAgain = false;
   try {
     for await (const event of run(parts, state)) {
       observe(event, metrics, log, train.count);
@@ -235,22 +313,45 @@ export async function* coordinate(options: CoordinatorOptions, control: Control)
       if (event.type === 'evaluation' && event.images !== null) {
         const { step, phase, scores, images } = event;
         const version = { step, phase, lineage: parts.server.version.id?.lineage ?? 1 };
-        await saveEvaluation(folder.at('evaluations'), version, { scores, images }, imagesFrom(dataset.split('val')));
+        // They are for people: for want of room for them no run ends.
+        await saveEvaluation(
+          folder.at('evaluations'),
+          version,
+          { scores, images },
+          imagesFrom(dataset.split('val')),
+        ).catch((error: unknown) =>
+          log.error("an evaluation's captions could not be kept; training goes on", { step, error }),
+        );
       }
       if (event.type === 'finished') completed = true;
       yield event;
     }
   } catch (error) {
+    comesAgain = isShardLost(error);
     // Whoever listens to the control, as local workers do, is told of this end too.
     control.fail(error as Error);
     throw error;
   } finally {
     beside.end();
     if (completed) workers.dismiss(Command_Kind.KIND_COMPLETE, 'the run is complete');
-    else workers.dismiss(Command_Kind.KIND_STOP, 'the coordinator stops');
+    // Else it comes again in a moment, and workers look for it.
+    else if (!comesAgain) workers.dismiss(Command_Kind.KIND_STOP, 'the coordinator stops');
     await broker.queue.remove().catch(() => undefined);
     workers.close();
   }
+}
+
+function dividedOver(shards: readonly string[], control: Control): NonNullable<ParameterServerOptions['divided']> {
+  return {
+    shards: shards.length,
+    open: (part) => RemoteShard.open(shards[part.shard] ?? '', part, (error) => control.fail(error)),
+  };
+}
+
+/** How a worker reads versions; until it has said so, as it will if it is on this host. */
+function wayOf(report: WorkerReport | null, { isShared }: ParameterServer): 'shared-memory' | 'grpc' {
+  if (report === null || report.exchange === '') return isShared ? 'shared-memory' : 'grpc';
+  return report.exchange === 'grpc' ? 'grpc' : 'shared-memory';
 }
 
 /** What a worker reads to go from the version before to this one. */

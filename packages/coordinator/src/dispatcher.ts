@@ -1,7 +1,14 @@
 import type { UnitQueuePublisher, Lane } from '@showtell/shared/bus/unit-queue.js';
-import type { Unit, UnitId } from '@showtell/shared/generated/showtell/v1/unit.js';
-import { ShowtellError } from '@showtell/shared/errors.js';
+import { EvaluationKind, type Unit, type UnitId } from '@showtell/shared/generated/showtell/v1/unit.js';
+import type { ShowtellError } from '@showtell/shared/errors.js';
+import type { PhaseName } from '@showtell/shared/job/phases.js';
 import type { Plan } from '@showtell/shared/plan/plan.js';
+import { traced } from '@showtell/shared/service/tracing.js';
+import type { OpenSteps } from './open-steps.js';
+import { secondOffers, type AwaitedUnit } from './second-offers.js';
+import type { StepTraces } from './step-traces.js';
+import { UnitFaults, type AccusedUnit } from './unit-faults.js';
+import { UnitTimes, type UnitKind } from './unit-times.js';
 import { offerKey, type Worker, type Workers } from './workers.js';
 
 type Offer = Unit & { id: UnitId };
@@ -9,29 +16,37 @@ type Offer = Unit & { id: UnitId };
 interface Outstanding {
   offer: Offer;
   lane: Lane;
+  /** Why it is to be offered again once its step is the current one; null when there is no need. */
+  postponed: { readonly reason: OfferReason; readonly detail: string } | null;
   /** Whether the broker has said that it took the offer. */
   published: boolean;
-  /** Workers that reported they could not compute it, or died while they held it, and how. */
-  readonly failures: string[];
-  /** Results that the parameter server refused. */
-  readonly refusals: string[];
+  readonly madeAt: number;
+  /** Which of all publications the last one of it was. */
+  order: number;
+  /** Workers that it was offered to because another lags, and when. */
+  readonly triedBy: Map<string, number>;
+  readonly faults: UnitFaults;
 }
 
-/** Distinct failures of a unit after which the fault is the unit's. */
-const failuresPerUnit = 3;
-/** A wrong gradient is recomputed once: the same numbers again are the unit's, not the worker's. */
-const refusalsPerUnit = 2;
-
 /** Why a unit is offered again: the values of the metric's label. */
-export type OfferReason = 'worker-lost' | 'worker-silent' | 'unit-failed' | 'refused' | 'straggler' | 'broker-lost';
+export type OfferReason =
+  | 'given-back'
+  | 'worker-lost'
+  | 'worker-silent'
+  | 'unit-failed'
+  | 'refused'
+  | 'too-stale'
+  | 'straggler'
+  | 'broker-lost';
 
 export interface DispatcherOptions {
   readonly run: string;
   readonly generation: number;
-  /** Steps published ahead of the current one. */
-  readonly lookAhead: number;
-  readonly plan: Plan;
-  readonly queue: UnitQueuePublisher;
+  /** Whether each unit is applied as it comes: all that are open are needed then, and none waits for its turn. */
+  readonly isAsynchronous: boolean;
+  readonly plan: Pick<Plan, 'units'>;
+  readonly queue: Pick<UnitQueuePublisher, 'publish' | 'purge'>;
+  readonly traces: Pick<StepTraces, 'offer' | 'abandon'>;
   readonly workers: () => Workers;
   /** Names a unit's records for a person. */
   readonly describe: (unit: Unit) => string;
@@ -41,9 +56,13 @@ export interface DispatcherOptions {
   readonly onBrokerAway: (error: unknown) => void;
   /** Units of the step that begins may have gone with a worker that never said it held them. */
   readonly onSuspectStep: (step: number) => void;
+  /** Does something in half a second, if the run is not over then. */
+  readonly soon: (work: () => Promise<void>) => void;
   /** A unit that cannot be computed ends the run. */
   readonly onPoison: (error: ShowtellError) => void;
 }
+
+const clock = (): number => performance.now();
 
 /**
  * Keeps the queue a few steps ahead, and offers a unit again when whoever held it is gone.
@@ -55,20 +74,35 @@ export class Dispatcher {
   private readonly outstanding = new Map<string, Outstanding>();
   /** First step not yet published. */
   private horizon = 0;
+  /** Steps before it that are to be published first: after an asynchronous run was resumed. */
+  private gaps: readonly number[] = [];
+  private published = 0;
+  /** Latest publication of which the unit was settled. */
+  private latestSettled = 0;
   private current = 0;
+  /** Since when that is the current step. */
+  private currentSince = clock();
+  private phase: PhaseName = 'decoder-only';
   private lineage = 1;
   /** Of the steps before this one units were published when a worker was lost. */
   private suspectBefore = 0;
+  readonly times = new UnitTimes();
+  /** When each worker last gave a result that counted. */
+  private readonly lastResults = new Map<string, number>();
 
   constructor(private readonly options: DispatcherOptions) {}
 
   /**
    * The next steps come from here on: at the start, after a rollback. Everything published before is withdrawn; what
    * cannot be, while the broker is away, is of an older lineage, which workers drop.
+   *
+   * @param missing asynchronous mode: steps before the last applied one whose units are not, rising
    */
-  async restart(step: number, lineage: number): Promise<void> {
+  async restart(step: number, lineage: number, missing: readonly number[] = []): Promise<void> {
     this.outstanding.clear();
-    this.horizon = step;
+    this.options.traces.abandon();
+    this.gaps = missing;
+    this.horizon = step + missing.length;
     this.suspectBefore = step;
     this.current = step;
     this.lineage = lineage;
@@ -76,23 +110,29 @@ export class Dispatcher {
   }
 
   /**
-   * Makes `step` the current one and publishes as far as the look-ahead reaches.
+   * Makes `step` the current one and publishes what is open.
    *
-   * @param end first step that will not be taken.
+   * @param phase what the step trains
    */
-  async advance(step: number, end: number): Promise<void> {
+  async advance(step: number, { until, oldestVersion }: OpenSteps, phase: PhaseName): Promise<void> {
     this.current = step;
-    const until = Math.min(step + this.options.lookAhead + 1, end);
+    this.currentSince = clock();
+    this.phase = phase;
+    const due = [...this.gaps];
+    this.gaps = [];
+    for (; this.horizon < until; this.horizon++) due.push(this.horizon);
     const offers: Promise<void>[] = [];
-    for (; this.horizon < until; this.horizon++) {
-      const lane: Lane = this.horizon === step ? 'now' : 'ahead';
-      for (const { index, records, seed } of this.options.plan.units(this.horizon)) {
-        const id = this.identify(this.horizon, index, false);
+    for (const each of due) {
+      const lane: Lane = each === step || this.options.isAsynchronous ? 'now' : 'ahead';
+      for (const { index, records, seed } of this.options.plan.units(each)) {
+        const id = this.identify(each, index, false);
+        const value = { records: [...records], seed, oldestVersion: oldestVersion(each) };
         // Sent in this order; the broker's answers are awaited together.
-        offers.push(this.offer(lane, { id, work: { $case: 'training', value: { records: [...records], seed } } }));
+        offers.push(this.offer(lane, { id, work: { $case: 'training', value } }));
       }
     }
     await Promise.all(offers);
+    await this.offerPostponed();
     if (step < this.suspectBefore) this.options.onSuspectStep(step);
   }
 
@@ -103,18 +143,82 @@ export class Dispatcher {
   }
 
   /** A unit's result was accepted. */
-  settle(id: Pick<UnitId, 'lineage' | 'step' | 'index' | 'evaluation'>): void {
+  settle(id: Pick<UnitId, 'lineage' | 'step' | 'index' | 'evaluation'>, worker: string): void {
     const key = offerKey(id);
+    const held = this.outstanding.get(key);
+    const lease = this.options.workers().leaseOf(worker, key);
+    this.lastResults.set(worker, clock());
+    if (held !== undefined && lease !== null && this.isNeeded(held))
+      this.times.add(this.kindOf(held), clock() - Math.max(this.neededSince(held), lease.since));
+    this.latestSettled = Math.max(this.latestSettled, held?.order ?? 0);
     this.outstanding.delete(key);
     this.options.workers().settled(key);
   }
 
-  /** Puts a unit that is still needed into the lane that is drained first, for anyone. */
+  /**
+   * A unit's result came too late to count: its worker has the unit no more. Where each unit is applied as it comes, one
+   * that nobody else brought in is to be computed still, with a newer version.
+   */
+  async overtaken(id: UnitId, worker: string): Promise<void> {
+    this.options.workers().release(worker, offerKey(id));
+    const held = this.outstanding.get(offerKey(id));
+    if (!this.options.isAsynchronous || id.evaluation || held === undefined) return;
+    await this.publishAgain(held, 'now', 'too-stale', `worker ${worker} computed it with a version too old`);
+  }
+
+  /**
+   * Puts a unit that is still needed into the lane that is drained first, for anyone. One of a later step waits until
+   * that step is the current one: in that lane it would stand before what the current step waits for, and workers that
+   * have no room for it would get it again and again; in the other it would lie behind units of steps after its own.
+   */
   async offerAgain(id: UnitId, reason: OfferReason, detail: string): Promise<void> {
     const held = this.outstanding.get(offerKey(id));
     if (held === undefined) return;
-    held.offer = { ...held.offer, id: { ...held.offer.id, attempt: held.offer.id.attempt + 1 } };
-    held.lane = 'now';
+    if (this.isNeeded(held)) await this.publishAgain(held, 'now', reason, detail);
+    else held.postponed = { reason, detail };
+  }
+
+  /**
+   * A worker gave a unit back, which the broker offers in the lane that it came from: in the one for later steps nobody
+   * may look for it any more, when all hold units of steps after it. As a rule somebody does, so that is waited for.
+   */
+  givenBack(id: UnitId, detail: string): void {
+    const held = this.outstanding.get(offerKey(id));
+    if (held?.lane !== 'ahead') return;
+    const postponed = { reason: 'given-back', detail } as const;
+    if (this.isNeeded(held)) this.options.soon(() => this.offerUnheld(held, postponed));
+    else held.postponed ??= postponed;
+  }
+
+  private async offerPostponed(): Promise<void> {
+    for (const held of [...this.outstanding.values()]) {
+      const { postponed } = held;
+      if (postponed === null || !this.isNeeded(held)) continue;
+      held.postponed = null;
+      if (postponed.reason === 'given-back') this.options.soon(() => this.offerUnheld(held, postponed));
+      else await this.offerUnheld(held, postponed);
+    }
+  }
+
+  /** Offers a unit again that is needed still and that no live worker holds. */
+  private async offerUnheld(
+    held: Outstanding,
+    { reason, detail }: NonNullable<Outstanding['postponed']>,
+  ): Promise<void> {
+    const key = offerKey(held.offer.id);
+    const isWanted = this.outstanding.get(key) === held && this.isNeeded(held) && held.lane === 'ahead';
+    if (isWanted && this.options.workers().holders(key).length === 0)
+      await this.publishAgain(held, 'now', reason, detail);
+  }
+
+  /** Whether the current step, or an evaluation, waits for it. */
+  private isNeeded({ offer }: Outstanding): boolean {
+    return this.options.isAsynchronous || offer.id.evaluation || offer.id.step === this.current;
+  }
+
+  private async publishAgain(held: Outstanding, lane: Lane, reason: OfferReason, detail: string): Promise<void> {
+    held.offer = nextAttempt(held.offer);
+    held.lane = lane;
     this.options.onOfferedAgain(held.offer.id, reason, detail);
     await this.publish(held);
   }
@@ -122,15 +226,17 @@ export class Dispatcher {
   /** A worker's session broke: what it held is offered again, and counts against the unit while others live. */
   async workerLeft(worker: Worker, died: boolean): Promise<void> {
     this.suspectBefore = this.horizon;
-    for (const id of worker.leases.values()) {
+    this.lastResults.delete(worker.id);
+    for (const { unit: id } of worker.leases.values()) {
       if (died && id.step === this.current && this.options.workers().list.length > 0)
         if (this.blame(id, worker, 'the worker died while it held the unit')) return;
       await this.offerAgain(id, 'worker-lost', `worker ${worker.id} ${died ? 'died' : 'left'}`);
     }
   }
 
-  async unitFailed(worker: Worker, id: UnitId, detail: string): Promise<void> {
-    if (this.blame(id, worker, detail)) return;
+  /** @param code of the error table; empty for none */
+  async unitFailed(worker: Worker, id: UnitId, detail: string, code: string): Promise<void> {
+    if (this.blame(id, worker, detail, code)) return;
     await this.offerAgain(id, 'unit-failed', `worker ${worker.id} could not compute it: ${detail}`);
   }
 
@@ -138,37 +244,104 @@ export class Dispatcher {
   async refused(id: UnitId, worker: string, detail: string): Promise<void> {
     const held = this.outstanding.get(offerKey(id));
     if (held === undefined) return;
-    held.refusals.push(`${worker}: ${detail}`);
-    if (held.refusals.length < refusalsPerUnit)
-      return this.offerAgain(id, 'refused', `its result was refused: ${detail}`);
-    this.stopFor(held, held.refusals);
+    const error = held.faults.refused(worker, detail, () => this.accuse(held));
+    if (error !== null) this.options.onPoison(error);
+    else await this.offerAgain(id, 'refused', `its result was refused: ${detail}`);
   }
 
   /**
    * Offers every unit of the current work that no live worker holds, after one was lost: leases that nobody reported.
    *
-   * @param step nothing is done when the run has gone on from it.
+   * @param step nothing is done when the run has gone on from it, unless each unit is applied as it comes.
    */
   async offerOrphans(step = this.current): Promise<void> {
-    if (step !== this.current) return;
-    for (const { offer } of [...this.outstanding.values()]) {
-      const needed = offer.id.evaluation || offer.id.step === this.current;
-      if (needed && this.options.workers().holders(offerKey(offer.id)).length === 0)
-        await this.offerAgain(offer.id, 'worker-lost', 'its worker is gone');
+    const { isAsynchronous } = this.options;
+    if (step !== this.current && !isAsynchronous) return;
+    const latestTaken = this.latestTaken();
+    for (const [key, held] of [...this.outstanding])
+      if (this.isNeeded(held) && this.options.workers().holders(key).length === 0)
+        if (!isAsynchronous || held.order < latestTaken)
+          await this.publishAgain(held, 'now', 'worker-lost', 'its worker is gone');
+  }
+
+  /**
+   * Units are taken in the order in which they were published, so one that nobody holds was taken and lost if a later one
+   * was taken, or if somebody has nothing to do: else it may lie in the queue still.
+   */
+  private latestTaken(): number {
+    const workers = this.options.workers();
+    if (workers.list.every(({ leases }) => leases.size > 0) && workers.list.length > 0)
+      return [...this.outstanding].reduce(
+        (latest, [key, { order }]) => (workers.holders(key).length > 0 ? Math.max(latest, order) : latest),
+        this.latestSettled,
+      );
+    return Infinity;
+  }
+
+  /**
+   * Offers units that lag to workers that have nothing to do for the current work, by their sessions: the queue might give
+   * them to whoever holds them already. The first result counts.
+   *
+   * @param overdueMs after how long a unit lags
+   * @param notBefore when a wait begins at the earliest, by `performance.now()`
+   */
+  offerLagging(overdueMs: (kind: UnitKind) => number, notBefore = 0): void {
+    const workers = this.options.workers();
+    const needed = [...this.outstanding].filter(([, held]) => this.isNeeded(held));
+    const isIdle = ({ leases, report, id }: Worker): boolean =>
+      report?.state !== 'draining' && !needed.some(([key, { triedBy }]) => leases.has(key) || triedBy.has(id));
+    const lastResult = ({ id }: Worker): number => this.lastResults.get(id) ?? 0;
+    const idle = workers.list.filter(isIdle).sort((a, b) => lastResult(b) - lastResult(a));
+    if (idle.length === 0) return;
+    const awaited = needed.map(([key, held]): AwaitedUnit => {
+      const leases = workers.holders(key).map(({ id }) => workers.leaseOf(id, key)?.since ?? 0);
+      const since = Math.max(notBefore, this.neededSince(held), ...leases, ...held.triedBy.values());
+      const holders = workers.holders(key).map(({ id }) => id);
+      return { key, kind: this.kindOf(held), holders, triedBy: [...held.triedBy.keys()], since };
+    });
+    const offers = secondOffers(
+      awaited,
+      idle.map(({ id }) => id),
+      overdueMs,
+      clock(),
+    );
+    for (const { key, worker, waitedMs } of offers) {
+      const held = this.outstanding.get(key);
+      if (held === undefined) continue;
+      held.triedBy.set(worker, clock());
+      held.offer = nextAttempt(held.offer);
+      const holders = workers.holders(key).map(({ id }) => id);
+      const seconds = (waitedMs / 1000).toFixed(1);
+      const slow =
+        holders.length === 0 ? 'nobody has said to hold it' : `worker ${holders.join(' and ')} has been at it`;
+      const detail = `${slow} for ${seconds} s: worker ${worker} computes it${holders.length === 0 ? '' : ' too'}`;
+      this.options.onOfferedAgain(held.offer.id, 'straggler', detail);
+      const span = this.options.traces.offer(held.offer.id, 'now');
+      workers.offer(worker, { unit: held.offer, trace: span.carrier });
+      span.end();
     }
+  }
+
+  private kindOf({ offer }: Outstanding): UnitKind {
+    if (offer.work?.$case !== 'evaluation') return this.phase;
+    return offer.work.value.kind === EvaluationKind.EVALUATION_KIND_CAPTIONS ? 'captions' : 'perplexity';
+  }
+
+  /** Since when the current work waits for it. */
+  private neededSince({ offer, madeAt }: Outstanding): number {
+    return offer.id.evaluation || this.options.isAsynchronous ? madeAt : Math.max(madeAt, this.currentSince);
   }
 
   /** Offers all that the current work waits for a second time, whoever holds it: a straggler's result may be overtaken. */
   async offerMissing(): Promise<void> {
-    for (const { offer } of [...this.outstanding.values()])
-      if (offer.id.evaluation || offer.id.step === this.current)
-        await this.offerAgain(offer.id, 'straggler', 'nothing was heard of it');
+    for (const held of [...this.outstanding.values()])
+      if (this.isNeeded(held)) await this.publishAgain(held, 'now', 'straggler', 'nothing was heard of it');
   }
 
   /** After the broker lost the stream: everything not settled is published anew. */
   async republish(): Promise<void> {
-    for (const { offer } of [...this.outstanding.values()])
-      await this.offerAgain(offer.id, 'broker-lost', 'the broker lost its queue');
+    for (const held of [...this.outstanding.values()].sort((a, b) => a.offer.id.step - b.offer.id.step))
+      await this.publishAgain(held, this.isNeeded(held) ? 'now' : 'ahead', 'broker-lost', 'the broker lost its queue');
   }
 
   /** Publishes what the broker did not take while it was away. */
@@ -182,7 +355,7 @@ export class Dispatcher {
   /** What the current work waits for, and who holds it: what a stall's message says. */
   missing(): { unit: string; holders: string[] }[] {
     return [...this.outstanding.entries()]
-      .filter(([, { offer }]) => offer.id.evaluation || offer.id.step === this.current)
+      .filter(([, held]) => this.isNeeded(held))
       .map(([key, { offer }]) => ({
         unit: `${offer.id.evaluation ? 'evaluation ' : ''}step ${offer.id.step} unit ${offer.id.index}`,
         holders: this.options
@@ -198,7 +371,10 @@ export class Dispatcher {
   }
 
   private async offer(lane: Lane, offer: Offer): Promise<void> {
-    const held: Outstanding = { offer, lane, published: false, failures: [], refusals: [] };
+    const held: Outstanding = {
+      ...{ offer, lane, postponed: null, published: false, madeAt: clock(), order: 0 },
+      ...{ triedBy: new Map(), faults: new UnitFaults() },
+    };
     this.outstanding.set(offerKey(offer.id), held);
     await this.publish(held);
   }
@@ -207,8 +383,10 @@ export class Dispatcher {
   private async publish(held: Outstanding): Promise<boolean> {
     const { offer, lane } = held;
     held.published = false;
+    held.order = ++this.published;
+    const span = this.options.traces.offer(offer.id, lane);
     try {
-      await this.options.queue.publish(lane, offer);
+      await traced(span, () => this.options.queue.publish(lane, offer, span.carrier));
       if (held.offer === offer) held.published = true;
       return true;
     } catch (error) {
@@ -218,18 +396,20 @@ export class Dispatcher {
   }
 
   /** @returns whether the run ends for it, so that it need not be offered again */
-  private blame(id: UnitId, worker: Worker, detail: string): boolean {
+  private blame(id: UnitId, worker: Worker, detail: string, code = ''): boolean {
     const held = this.outstanding.get(offerKey(id));
-    if (held === undefined) return false;
-    held.failures.push(`${worker.id}: ${detail}`);
-    if (held.failures.length < failuresPerUnit) return false;
-    this.stopFor(held, held.failures);
-    return true;
+    const error = held?.faults.failed(worker.id, detail, code, () => this.accuse(held)) ?? null;
+    if (error !== null) this.options.onPoison(error);
+    return error !== null;
   }
 
-  private stopFor({ offer }: Outstanding, failures: readonly string[]): void {
+  private accuse({ offer }: Outstanding): AccusedUnit {
     const { id } = offer;
     const unit = `${id.evaluation ? 'evaluation ' : ''}unit ${id.index} of step ${id.step}`;
-    this.options.onPoison(new ShowtellError('unit/poison', { unit, failures, records: this.options.describe(offer) }));
+    return { unit, records: this.options.describe(offer) };
   }
+}
+
+function nextAttempt(offer: Offer): Offer {
+  return { ...offer, id: { ...offer.id, attempt: offer.id.attempt + 1 } };
 }

@@ -3,6 +3,8 @@ import { closeSync, existsSync, fstatSync, fsyncSync, ftruncateSync, openSync, r
 import { ShowtellError } from '@showtell/shared/errors.js';
 import type { PhaseName } from '@showtell/shared/job/phases.js';
 import type { EvaluationScores } from './evaluation/evaluation.js';
+import { isJournalLine } from './journal-schema.js';
+import type { RunCommand } from './run-commands.js';
 
 /**
  * What a run decided, and what it decided by: everything that is not in a checkpoint and cannot be computed from the
@@ -19,6 +21,9 @@ export type JournalEntry =
       readonly scores: EvaluationScores;
     }
   | { readonly type: 'switch'; readonly step: number; readonly lineage: number; readonly reason: string }
+  /** A person asked for the joint phase: the version of this step is decided about, the guard allowing. */
+  | { readonly type: 'switch-order'; readonly step: number; readonly lineage: number }
+  | { readonly type: 'switch-refused'; readonly step: number; readonly lineage: number; readonly reason: string }
   | {
       readonly type: 'rollback';
       readonly atStep: number;
@@ -28,7 +33,7 @@ export type JournalEntry =
       readonly reason: string;
     }
   | { readonly type: 'skipped'; readonly step: number; readonly unit: number; readonly records: readonly string[] }
-  | { readonly type: 'command'; readonly command: 'pause' | 'resume' | 'stop'; readonly step: number }
+  | { readonly type: 'command'; readonly command: RunCommand; readonly step: number }
   | {
       readonly type: 'finished';
       readonly step: number;
@@ -75,6 +80,13 @@ export class Journal implements Disposable {
   /** The entries of a journal that somebody else may be writing. */
   static read(file: string): readonly JournalEntry[] {
     return existsSync(file) ? readLines(file).entries : [];
+  }
+
+  /** As {@link read} gives them, each with the time at which it was written (ISO 8601). */
+  static readTimed(file: string): readonly { readonly at: string; readonly entry: JournalEntry }[] {
+    if (!existsSync(file)) return [];
+    const { entries, times } = readLines(file);
+    return entries.map((entry, i) => ({ at: times[i] ?? '', entry }));
   }
 
   get entries(): readonly JournalEntry[] {
@@ -130,9 +142,10 @@ function cutBack(descriptor: number, bytes: number): void {
   }
 }
 
-function readLines(file: string): { entries: JournalEntry[]; bytes: number } {
+function readLines(file: string): { entries: JournalEntry[]; times: string[]; bytes: number } {
   const content = readFileSync(file);
   const entries: JournalEntry[] = [];
+  const times: string[] = [];
   let start = 0;
   for (let n = 1; start < content.length; n++) {
     const end = content.indexOf(10, start);
@@ -143,15 +156,18 @@ function readLines(file: string): { entries: JournalEntry[]; bytes: number } {
       break;
     }
     entries.push(line.entry);
+    times.push(line.at);
     start = end + 1;
   }
-  return { entries, bytes: start };
+  return { entries, times, bytes: start };
 }
 
 function parseLine(text: string): Line | undefined {
   try {
-    const line = JSON.parse(text) as Line;
-    return line.crc === checksum(line.at, line.entry) ? line : undefined;
+    const line: unknown = JSON.parse(text);
+    if (!isJournalLine(line)) return undefined;
+    const { crc, at, entry } = line as Line;
+    return crc === checksum(at, entry) ? { crc, at, entry } : undefined;
   } catch {
     return undefined;
   }

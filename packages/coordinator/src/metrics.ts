@@ -1,3 +1,4 @@
+import { refusalReasons } from '@showtell/shared/security/refusal.js';
 import { openSeries, type SeriesRow, type SeriesSet } from '@showtell/shared/service/series.js';
 import { collectDefaultMetrics, type Registry } from 'prom-client';
 
@@ -10,7 +11,7 @@ export const coordinatorSeries = {
     name: 'showtell_run_info',
     unit: '',
     labels: { run: 'name of the run', job: 'hash of the numeric fields of its job', version: 'of showtell' },
-    help: 'Always 1; its labels say which run this is.',
+    help: 'Always 1; its labels say which run this is. Only while this coordinator leads it.',
   },
 
   step: {
@@ -40,6 +41,13 @@ export const coordinatorSeries = {
     unit: '',
     labels: {},
     help: 'Rollbacks of the run so far.',
+  },
+  paused: {
+    type: 'gauge',
+    name: 'showtell_paused',
+    unit: '',
+    labels: {},
+    help: '1 while a person has paused the run, 0 otherwise.',
   },
   generation: {
     type: 'gauge',
@@ -76,6 +84,14 @@ export const coordinatorSeries = {
     unit: 'seconds',
     labels: { part: 'compute, wait, exchange, update' },
     help: 'Where a step goes: the slowest unit computing, waiting for units to be taken, moving gradients and parameters, sum and optimizer.',
+  },
+  staleness: {
+    type: 'histogram',
+    name: 'showtell_update_staleness',
+    unit: '',
+    labels: {},
+    buckets: [0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1_024],
+    help: 'Asynchronous jobs: updates between the version a gradient was computed with and the one it was applied to.',
   },
   loss: {
     type: 'gauge',
@@ -170,11 +186,20 @@ export const coordinatorSeries = {
     labels: {},
     help: 'Workers present.',
   },
+  queueUnits: {
+    type: 'gauge',
+    name: 'showtell_queue_units',
+    unit: '',
+    labels: { lane: 'now, ahead', state: 'pending, unacknowledged' },
+    help: 'Units in the queue, as NATS last said: offered and taken by nobody, or taken and not settled. Absent while the broker is away.',
+  },
   unitsRedelivered: {
     type: 'counter',
     name: 'showtell_units_redelivered_total',
     unit: '',
-    labels: { reason: 'worker-lost, worker-silent, unit-failed, refused, straggler, broker-lost, given-back' },
+    labels: {
+      reason: 'worker-lost, worker-silent, unit-failed, refused, too-stale, straggler, broker-lost, given-back',
+    },
     help: 'Units offered again: by the coordinator, or by the broker after a worker gave one back.',
   },
   unitsDuplicate: {
@@ -205,6 +230,13 @@ export const coordinatorSeries = {
     labels: { reason: 'version, job, data, canary' },
     help: 'Workers turned away on joining.',
   },
+  refused: {
+    type: 'counter',
+    name: 'showtell_refused_total',
+    unit: '',
+    labels: { reason: refusalReasons.join(', ') },
+    help: 'Connections, calls and messages refused: a certificate, a role, an identity or a limit.',
+  },
   corruptRecords: {
     type: 'counter',
     name: 'showtell_corrupt_records_total',
@@ -216,8 +248,8 @@ export const coordinatorSeries = {
     type: 'counter',
     name: 'showtell_exchange_bytes_total',
     unit: 'bytes',
-    labels: { direction: 'received, sent' },
-    help: 'Tensor bytes of gradients received and parameters sent, through shared memory or gRPC.',
+    labels: { direction: 'received, sent', way: 'shared-memory, grpc' },
+    help: 'Tensor bytes of gradients received and parameters sent, by the way they went.',
   },
 
   checkpoints: {

@@ -7,7 +7,9 @@ import {
 } from '@showtell/shared/generated/showtell/v1/parameters.js';
 import type { Job } from '@showtell/shared/job/job.js';
 import type { Plan } from '@showtell/shared/plan/plan.js';
+import { unitFields } from '@showtell/shared/plan/unit-fields.js';
 import type { Logger } from '@showtell/shared/service/log.js';
+import type { Tracing } from '@showtell/shared/service/tracing.js';
 import { gradientBody, isSegmentName } from '@showtell/shared/tensors/gradient-body.js';
 import type { Beside } from './beside.js';
 import type { Canaries } from './canaries.js';
@@ -16,7 +18,7 @@ import type { EvaluationRound } from './evaluation/evaluation-round.js';
 import type { Journal } from './journal.js';
 import type { CoordinatorMetrics } from './metrics.js';
 import type { ParameterServer } from './parameter-server/parameter-server.js';
-import { parameterHandlers } from './parameter-server/service.js';
+import { parameterHandlers, type HeaderCheck } from './parameter-server/service.js';
 import type { PushVerdict } from './parameter-server/verdict.js';
 
 export interface ResultsParts {
@@ -31,33 +33,37 @@ export interface ResultsParts {
   readonly series: CoordinatorMetrics['series'];
   readonly log: Logger;
   readonly beside: Beside;
+  readonly tracing: Tracing;
+  /** Who may send what. */
+  readonly headerFault: HeaderCheck;
   /** The run cannot go on. */
   readonly onFault: (error: Error) => void;
 }
 
 /** What workers send back, and what follows from it: gradients by their verdicts, evaluations, canaries. */
 export class Results {
-  #lastAt = Date.now();
+  #lastAt = performance.now();
 
   constructor(private readonly parts: ResultsParts) {}
 
-  /** When the last one came, by `Date.now()`. */
+  /** When the last one came, by `performance.now()`. */
   get lastAt(): number {
     return this.#lastAt;
   }
 
   /** The gRPC service but for its sessions. */
   get handlers(): Pick<ParameterServiceServer, 'pullVersion' | 'pushGradient' | 'pushEvaluation' | 'checkCanary'> {
-    const { server, canaries, onFault } = this.parts;
+    const { server, canaries, onFault, tracing, headerFault } = this.parts;
+    const onVerdict = (header: GradientHeader, verdict: PushVerdict): void => {
+      try {
+        this.#gradient(header, verdict);
+      } catch (error) {
+        // The journal took no entry: a worker can do nothing about that.
+        onFault(error as Error);
+      }
+    };
     return {
-      ...parameterHandlers(server, (header, verdict) => {
-        try {
-          this.#gradient(header, verdict);
-        } catch (error) {
-          // The journal took no entry: a worker can do nothing about that.
-          onFault(error as Error);
-        }
-      }),
+      ...parameterHandlers(server, onVerdict, tracing, headerFault),
       pushEvaluation: (call, respond) => respond(null, this.#evaluation(call.request)),
       checkCanary: (call, respond) => {
         try {
@@ -74,22 +80,29 @@ export class Results {
     const { unit, worker } = header;
     if (unit === undefined) return;
     const { dispatcher, series, log, beside } = this.parts;
-    this.#lastAt = Date.now();
+    this.#lastAt = performance.now();
     switch (verdict) {
       case Verdict.VERDICT_ACCEPTED:
-        dispatcher.settle(unit);
-        series.exchangeBytes.inc({ direction: 'received' }, this.#bytesOf(header));
+        dispatcher.settle(unit, worker);
+        series.exchangeBytes.inc(
+          { direction: 'received', way: header.slot === '' ? 'grpc' : 'shared-memory' },
+          this.#bytesOf(header),
+        );
         this.#noteSkipped(header);
         return;
       case Verdict.VERDICT_DUPLICATE:
         series.unitsDuplicate.inc();
+        log.info('a gradient of a unit that is counted', { ...unitFields(unit), worker, detail });
+        beside.start(() => dispatcher.overtaken(unit, worker));
         return;
       case Verdict.VERDICT_STALE:
         series.unitsStale.inc();
+        log.info('a gradient that is out of date', { ...unitFields(unit), worker, detail });
+        beside.start(() => dispatcher.overtaken(unit, worker));
         return;
       case Verdict.VERDICT_INVALID:
         series.unitsInvalid.inc();
-        log.warn('a gradient was refused', { step: unit.step, unit: String(unit.index), worker, detail });
+        log.warn('a gradient was refused', { ...unitFields(unit), worker, detail });
         beside.start(() => dispatcher.refused(unit, worker, detail));
         return;
       default:
@@ -100,12 +113,14 @@ export class Results {
   #evaluation(request: Parameters<EvaluationRound['push']>[0]): ReturnType<EvaluationRound['push']> {
     const { round, dispatcher, log, beside } = this.parts;
     const { unit, worker } = request;
-    this.#lastAt = Date.now();
+    this.#lastAt = performance.now();
     const answer = round.push(request);
     if (answer.verdict === Verdict.VERDICT_INVALID && unit !== undefined) {
-      log.warn('an evaluation was refused', { unit: String(unit.index), worker, detail: answer.detail });
+      log.warn('an evaluation was refused', { ...unitFields(unit), worker, detail: answer.detail });
       beside.start(() => dispatcher.refused(unit, worker, answer.detail));
     }
+    const isLate = answer.verdict === Verdict.VERDICT_DUPLICATE || answer.verdict === Verdict.VERDICT_STALE;
+    if (isLate && unit !== undefined) beside.start(() => dispatcher.overtaken(unit, worker));
     return answer;
   }
 
@@ -120,7 +135,7 @@ export class Results {
     const fresh = names.filter((name) => !before.has(name));
     if (fresh.length === 0) return;
     journal.append({ type: 'skipped', step: unit.step, unit: unit.index, records: fresh });
-    log.warn('records do not decode and are skipped', { records: fresh });
+    log.warn('records do not decode and are skipped', { ...unitFields(unit), records: fresh });
     const records = [...before, ...fresh];
     const limit = job.data.maxCorruptRecords;
     if (records.length > limit)

@@ -3,10 +3,8 @@ import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
 import { ShowtellError } from '@showtell/shared/errors.js';
 import type { Job } from '@showtell/shared/job/job.js';
-import { numericDifferences } from '@showtell/shared/job/digest.js';
 import { announcedProcess, announceProcess, type ProcessFile } from '@showtell/shared/service/process-file.js';
 import { isSameProcess, ownIdentity, type ProcessIdentity } from '@showtell/shared/service/process-identity.js';
-import { pastPhases } from './past-phases.js';
 
 /** What a run is, fixed when it begins: `run.json`. */
 export interface RunIdentity {
@@ -73,39 +71,18 @@ export class RunFolder {
     return job;
   }
 
+  /** Keeps the job that the run is started with from now on. */
+  keepJob(job: Job): void {
+    writeWhole(this.at('job.json'), job);
+  }
+
   /** Begins a run. @throws ShowtellError `run/exists` */
   begin(identity: RunIdentity, job: Job): void {
     if (this.exists) throw new ShowtellError('run/exists', { run: this.path });
     for (const folder of ['checkpoints', 'evaluations', 'generations', 'logs', 'processes'])
       mkdirSync(this.at(folder), { recursive: true });
-    writeWhole(this.at('job.json'), job);
+    this.keepJob(job);
     writeWhole(this.at('run.json'), identity);
-  }
-
-  /**
-   * Takes the job a run resumes with, if it is the same where it must be.
-   *
-   * @throws ShowtellError `run/other-job`, `run/other-data`, `run/steps-shrunk`, `run/phase-over`
-   */
-  resumeWith(job: Job, identity: Pick<RunIdentity, 'jobSha256' | 'datasetDigest'>): void {
-    const begun = this.identity();
-    const before = this.job();
-    if (begun.jobSha256 !== identity.jobSha256) {
-      const differences = numericDifferences(before, job);
-      if (differences.length === 0) differences.push('model.encoder.weights: the file has other content');
-      throw new ShowtellError('run/other-job', { run: this.path, differences });
-    }
-    if (begun.datasetDigest !== identity.datasetDigest)
-      throw new ShowtellError('run/other-data', { run: this.path, directory: job.data.directory ?? '' });
-    const past = pastPhases(this);
-    for (const phase of ['decoderOnly', 'joint'] as const) {
-      const [was, now] = [before.phases[phase].steps, job.phases[phase].steps];
-      const field = `phases.${phase}.steps`;
-      if (now < was) throw new ShowtellError('run/steps-shrunk', { field, was, now });
-      const how = past[phase];
-      if (now > was && how !== undefined) throw new ShowtellError('run/phase-over', { field, was, now, how });
-    }
-    writeWhole(this.at('job.json'), job);
   }
 
   /** The coordinator at work on this host, if there is one. */

@@ -6,16 +6,21 @@ import type { Dispatcher } from './dispatcher.js';
 import type { EvaluationResult, EvaluationScores } from './evaluation/evaluation.js';
 import type { EvaluationRound } from './evaluation/evaluation-round.js';
 import type { Journal } from './journal.js';
+import { openSteps } from './open-steps.js';
 import type { ParameterServer, StepResult } from './parameter-server/parameter-server.js';
+import { isSwitchOrdered } from './phases/switch-orders.js';
 import { decide, isDecisionStep, totalSteps, type PhaseState } from './phases/switch.js';
 import type { SavedCheckpoint } from './starting-point.js';
-import type { StepAccount } from './step-account.js';
+import type { AccountedStep, StepAccount } from './step-account.js';
+import { stepParts, type StepParts } from './step-parts.js';
 
 /** Where a run stands between two steps. */
 export interface RunState extends PhaseState {
   readonly lineage: number;
   /** Training examples that counted so far. */
   readonly examples: number;
+  /** Asynchronous mode: units before the last applied one that are not, by their steps. */
+  readonly missing: readonly number[];
   /** After a rollback: the version the run ends with. It is recomputed where its checkpoint was damaged. */
   readonly rolledBack: { readonly toStep: number; readonly reason: string } | null;
 }
@@ -45,6 +50,8 @@ export type RunEvent =
       readonly images: EvaluationResult['images'] | null;
     }
   | { readonly type: 'switch'; readonly step: number; readonly reason: string }
+  /** A person's order to begin the joint phase was not followed: the decoder has not learnt enough. */
+  | { readonly type: 'switch-refused'; readonly step: number; readonly reason: string }
   | { readonly type: 'rollback'; readonly step: number; readonly toStep: number; readonly reason: string }
   | {
       readonly type: 'checkpoint';
@@ -78,6 +85,8 @@ export interface RunControl {
   onInterruption(listener: (interruption: Interruption) => void): () => void;
   /** Resolves when the run is not paused, at once as a rule, and when it is interrupted. */
   untilResumed(): Promise<void>;
+  /** Whether a person asked for the joint phase since this was asked last. */
+  takeSwitchOrder(): boolean;
 }
 
 /** How long a step that is being computed may still take after a stop was asked for. */
@@ -160,7 +169,10 @@ export async function* run(parts: RunParts, from: RunState): AsyncGenerator<RunE
     return { type: 'finished', step, phase, outcome, reason };
   };
 
-  await dispatcher.restart(state.step, state.lineage);
+  /** No version from before it was trained in this phase. */
+  let decidedAt = state.switchedAt ?? 0;
+  let opened = state.step + state.missing.length;
+  await dispatcher.restart(state.step, state.lineage, state.missing);
   for (;;) {
     const { step } = state;
     if (state.rolledBack !== null && step >= state.rolledBack.toStep) {
@@ -169,7 +181,8 @@ export async function* run(parts: RunParts, from: RunState): AsyncGenerator<RunE
       yield finish('rolled-back', state.rolledBack.reason);
       return;
     }
-    if (state.rolledBack === null && isDecisionStep(job, state)) {
+    if (state.rolledBack === null && isDecisionDue(parts, state)) {
+      decidedAt = step;
       const result = await unlessInterrupted(evaluate(parts, state), control, 0);
       if (result === null) return yield* stop();
       // Not earlier: of an evaluation that the run's end overtook, neither entry nor captions are kept.
@@ -178,11 +191,21 @@ export async function* run(parts: RunParts, from: RunState): AsyncGenerator<RunE
         journal.append({ type: 'evaluation', step, lineage, phase, scores: result.scores });
       }
       yield { type: 'evaluation', step, phase: state.phase, ...result };
-      const decision = decide(job, state, history(parts, state), parts.unigramLossPerWord);
+      const decision = decide(job, state, history(parts, state), parts.unigramLossPerWord, {
+        ordered: isSwitchOrdered(journal.entries, state),
+      });
       switch (decision.type) {
         case 'stay':
           server.setPhase(state.phase);
           break;
+        case 'refuse-switch': {
+          const { reason } = decision;
+          if (!journal.of('switch-refused').some((entry) => entry.step === step && entry.lineage === state.lineage))
+            journal.append({ type: 'switch-refused', step, lineage: state.lineage, reason });
+          server.setPhase(state.phase);
+          yield { type: 'switch-refused', step, reason };
+          break;
+        }
         case 'switch':
           // The joint phase may come back to this very version, so it is on disk before anything is risked.
           await save(true);
@@ -200,7 +223,9 @@ export async function* run(parts: RunParts, from: RunState): AsyncGenerator<RunE
           journal.append({ type: 'rollback', atStep: step, toStep, lineage, reason });
           yield { type: 'rollback', step, toStep, reason };
           state = await parts.restore(toStep);
-          await dispatcher.restart(state.step, lineage);
+          decidedAt = 0;
+          opened = state.step + state.missing.length;
+          await dispatcher.restart(state.step, lineage, state.missing);
           continue;
         }
         case 'guard-unmet':
@@ -228,12 +253,20 @@ export async function* run(parts: RunParts, from: RunState): AsyncGenerator<RunE
     const end = state.rolledBack?.toStep ?? totalSteps(job, state);
     const rate = learningRate(job, state.phase, step - (state.switchedAt ?? 0));
     const next: RunState = { ...state, step: step + 1 };
+    // Of the next version, not of this one: workers may be training on this one already, or on those that are open.
+    const orderedAt = job.asynchronous === null ? next.step : Math.max(next.step, opened);
+    if (control.takeSwitchOrder() && state.phase === 'decoder-only' && state.rolledBack === null)
+      journal.append({ type: 'switch-order', step: orderedAt, lineage: state.lineage });
     // Until a decision has been taken, nobody may train on the version it is about.
-    const nextPhase = isDecisionStep(job, next) ? null : state.phase;
+    const nextPhase = isDecisionDue(parts, next) ? null : state.phase;
+    const isDecidedAt = (at: number): boolean =>
+      state.rolledBack === null && isDecisionDue(parts, { ...state, step: at });
+    const open = openSteps(job, state, opened, end, decidedAt, isDecidedAt);
+    opened = open.until;
     // The step's own units were offered while the one before was taken, so their results may come before these offers.
     const taken = Promise.all([
       server.step({ step, phase: state.phase, learningRate: rate, nextPhase }),
-      dispatcher.advance(step, end),
+      dispatcher.advance(step, open, state.phase),
     ]);
     const done = await unlessInterrupted(taken, control, lastStepMs);
     if (done === null) return yield* stop();
@@ -241,7 +274,7 @@ export async function* run(parts: RunParts, from: RunState): AsyncGenerator<RunE
     const seconds = (performance.now() - began) / 1000;
     // Two coordinators may overlap for a moment; the account is the newer one's.
     parts.assertCurrent();
-    const { loss, gradientNorm, accepted } = result;
+    const { loss, gradientNorm, accepted, missing } = result;
     account.add({
       step,
       generation: parts.generation,
@@ -251,9 +284,11 @@ export async function* run(parts: RunParts, from: RunState): AsyncGenerator<RunE
       gradientNorm,
       learningRate: rate,
       seconds,
-      units: accepted.map(({ index, worker, attempt, examples }) => ({ index, worker, attempt, examples })),
+      parts: roundedParts(stepParts(result, seconds)),
+      at: Date.now(),
+      units: accepted.map(countedUnit),
     });
-    state = { ...next, examples: state.examples + result.examples };
+    state = { ...next, missing, examples: state.examples + result.examples };
     yield {
       type: 'step',
       step: step + 1,
@@ -267,15 +302,39 @@ export async function* run(parts: RunParts, from: RunState): AsyncGenerator<RunE
   }
 }
 
+/** Whether the version of this step is decided about before anybody trains on it. */
+export function isDecisionDue({ job, journal }: Pick<RunParts, 'job' | 'journal'>, state: RunState): boolean {
+  return isDecisionStep(job, state) || isSwitchOrdered(journal.entries, state);
+}
+
+/** A unit as the account has it; one that is applied as it comes may be another step's. */
+function countedUnit(unit: StepResult['accepted'][number]): AccountedStep['units'][number] {
+  const { index, worker, attempt, examples, step, staleness } = unit;
+  return { index, worker, attempt, examples, ...(staleness === null ? {} : { step, staleness }) };
+}
+
+/** Microseconds are enough to look at. */
+function roundedParts(parts: StepParts): StepParts {
+  const round = (seconds: number): number => Math.round(seconds * 1e6) / 1e6;
+  const { data, compute, exchange, update, wait } = parts;
+  return {
+    data: round(data),
+    compute: round(compute),
+    exchange: round(exchange),
+    update: round(update),
+    wait: round(wait),
+  };
+}
+
 /**
  * The evaluations of this lineage up to now, as decisions see them. One at the end of a phase that has grown since is
- * left out: a run that had the longer phase from its beginning does not have it.
+ * left out: a run that had the longer phase from its beginning does not have it. So is one that a refused order asked for.
  */
 function history({ job, journal }: RunParts, state: RunState): Parameters<typeof decide>[2] {
   return journal
     .of('evaluation')
     .filter(({ lineage, step }) => lineage === state.lineage && step <= state.step)
-    .filter(({ step }) => step === state.switchedAt || isDecisionStep(job, { ...state, step }))
+    .filter(({ step }) => step === state.step || step === state.switchedAt || isDecisionStep(job, { ...state, step }))
     .map(({ step, phase, scores }) => ({
       step,
       phase,

@@ -1,32 +1,16 @@
-import { ShowtellError } from '@showtell/shared/errors.js';
-import {
-  ParameterServiceService,
-  type ParameterServiceServer,
-} from '@showtell/shared/generated/showtell/v1/parameters.js';
-import { listen, newGrpcServer } from '@showtell/shared/rpc/channel.js';
-
-/** How long calls may take to end at the close. */
-const closeMs = 3_000;
+import type { ParameterServiceServer } from '@showtell/shared/generated/showtell/v1/parameters.js';
+import { newGrpcServer } from '@showtell/shared/rpc/channel.js';
+import type { ListenerOptions } from '@showtell/shared/rpc/listener.js';
+import { sealedParameterService } from '@showtell/shared/rpc/sealed-service.js';
+import { listenUntilDisposed } from './listen-until-disposed.js';
+import { refusedStatus } from './security/refused-status.js';
 
 /** Serves workers until it is disposed of. @throws ShowtellError `service/port-taken` */
 export async function serveGrpc(
-  host: string,
-  grpcPort: number,
+  options: ListenerOptions,
   handlers: ParameterServiceServer,
 ): Promise<AsyncDisposable & { readonly port: number }> {
-  const server = newGrpcServer();
-  server.addService(ParameterServiceService, handlers);
-  const port = await listen(server, `${host}:${grpcPort}`).catch((cause: unknown) => {
-    const facts = { what: 'the parameter server', host, port: grpcPort, setting: '--grpc-port' };
-    throw new ShowtellError('service/port-taken', facts, { cause });
-  });
-  return {
-    port,
-    async [Symbol.asyncDispose]() {
-      const closed = new Promise<void>((resolve) => server.tryShutdown(() => resolve()));
-      const force = setTimeout(() => server.forceShutdown(), closeMs);
-      await closed;
-      clearTimeout(force);
-    },
-  };
+  const server = newGrpcServer(refusedStatus(options.onRefused));
+  server.addService(sealedParameterService, handlers);
+  return listenUntilDisposed(server, options, { what: 'the parameter server', closeMs: 3_000 });
 }

@@ -11,6 +11,7 @@ import type { OptimizerState } from './parameter-server/optimizer.js';
 import type { ParameterServer } from './parameter-server/parameter-server.js';
 import type { RunIdentity } from './run-folder.js';
 import type { RunState } from './run.js';
+import type { StepAccount } from './step-account.js';
 
 /** What a run goes on from. */
 export interface StartingPoint {
@@ -73,13 +74,16 @@ async function beginning({
   const rolledBack = journal.of('rollback').at(-1) ?? null;
   const { forkedFrom, vocabularySha256 } = identity;
   if (forkedFrom === null) {
-    const state = { step: 0, examples: 0, phase: 'decoder-only', switchedAt: null, lineage, rolledBack } as const;
+    const first = { step: 0, examples: 0, phase: 'decoder-only', switchedAt: null, missing: [] } as const;
+    const state = { ...first, lineage, rolledBack };
     return { state, parameters: firstValues(job, parameters), optimizer: null };
   }
   const origin = await readCheckpoint(forkedFrom, parameters.layout);
   if (origin.manifest.vocabularySha256 !== vocabularySha256)
     throw new ShowtellError('checkpoint/other-vocabulary', { path: forkedFrom, directory: job.data.directory ?? '' });
-  return contentOf(origin, lineage, rolledBack);
+  const begin = contentOf(origin, lineage, rolledBack);
+  // An asynchronous origin's open units mean nothing to a plan that goes step by step.
+  return job.asynchronous === null ? { ...begin, state: { ...begin.state, missing: [] } } : begin;
 }
 
 /** 1, and one more for each rollback. */
@@ -92,8 +96,8 @@ function contentOf(
   lineage: number,
   rolledBack: RunState['rolledBack'],
 ): Omit<StartingPoint, 'resumed'> {
-  const { step, phase, switchedAt, examples } = manifest;
-  return { state: { step, phase, switchedAt, examples, lineage, rolledBack }, parameters, optimizer };
+  const { step, phase, switchedAt, examples, missing = [] } = manifest;
+  return { state: { step, phase, switchedAt, examples, missing, lineage, rolledBack }, parameters, optimizer };
 }
 
 /** What saving and restoring need of a run. */
@@ -106,6 +110,7 @@ export interface CheckpointContext {
   readonly parameters: ModelParameters;
   readonly canaries: Canaries;
   readonly server: ParameterServer;
+  readonly account: Pick<StepAccount, 'flush'>;
   readonly assertCurrent: () => void;
 }
 
@@ -134,7 +139,10 @@ export async function saveCheckpoint(
   const version = server.pin();
   const began = performance.now();
   try {
-    const { step, phase, switchedAt, lineage, examples } = state;
+    const { parameters: values, optimizer } = await version.read();
+    const { step, phase, switchedAt, lineage, examples, missing } = state;
+    // Only the version is the saving's; steps that follow meanwhile may be noted with it.
+    await context.account.flush();
     if (version.step !== step) throw new Error(`version ${version.step} is current where ${step} is to be saved`);
     const scores = journal.of('evaluation').find((entry) => entry.step === step && entry.lineage === lineage)?.scores;
     const joint = switchedAt === null ? [] : [{ phase: 'joint' as const, fromStep: switchedAt }];
@@ -148,6 +156,7 @@ export async function saveCheckpoint(
         lineage,
         generation: context.generation,
         examples,
+        ...(missing.length === 0 ? {} : { missing: [...missing] }),
         job,
         jobSha256: identity.jobSha256,
         datasetDigest: identity.datasetDigest,
@@ -162,8 +171,8 @@ export async function saveCheckpoint(
         },
       },
       layout: parameters.layout,
-      parameters: version.parameters,
-      optimizer: version.optimizer,
+      parameters: values,
+      optimizer,
       pinned,
     });
     const bytes = Object.values(manifest.files).reduce((sum, file) => sum + file.bytes, 0);

@@ -1,6 +1,8 @@
 import type { PhaseName } from '@showtell/shared/job/phases.js';
 import type { EvaluationScores } from './evaluation/evaluation.js';
 import type { RunEvent } from './run.js';
+import { stepParts, type StepParts } from './step-parts.js';
+import type { WorkerShares } from './worker-shares.js';
 import type { Worker } from './workers.js';
 
 /** A run at a glance, as `showtell status --json` prints it. */
@@ -17,6 +19,8 @@ export interface RunStatus {
   readonly learningRate: number | null;
   readonly imagesPerSecond: number | null;
   readonly etaSeconds: number | null;
+  /** Where a step's seconds go, on average over the last ones. */
+  readonly anatomy: StepParts | null;
   readonly evaluation: { readonly step: number; readonly scores: EvaluationScores } | null;
   readonly checkpointStep: number | null;
   readonly workers: readonly {
@@ -27,6 +31,15 @@ export interface RunStatus {
     readonly units: number;
     readonly holding: number;
     readonly residentBytes: number | null;
+    /** In words: `computes step 417, unit 2`. */
+    readonly doing: string;
+    /** Since it joined, as it last reported: its engine at work, and idle for want of records or of parameters. */
+    readonly computeSeconds: number;
+    readonly waitDataSeconds: number;
+    readonly waitParametersSeconds: number;
+    readonly presentSeconds: number;
+    /** What its engine did between its last two reports, as shares of its time. */
+    readonly shares: WorkerShares | null;
   }[];
 }
 
@@ -35,8 +48,10 @@ const recentSteps = 20;
 
 /** Follows a run's events to what can be said of it at any time. */
 export class StatusBoard {
-  private readonly recent: { examples: number; seconds: number }[] = [];
-  private current: Omit<RunStatus, 'workers' | 'state' | 'imagesPerSecond' | 'etaSeconds'>;
+  private readonly recent: { examples: number; seconds: number; parts: StepParts }[] = [];
+  /** The next step is the first of its phase, or of this coordinator: workers make ready for it, which no other step takes. */
+  private isFirst = true;
+  private current: Omit<RunStatus, 'workers' | 'state' | 'imagesPerSecond' | 'etaSeconds' | 'anatomy'>;
 
   constructor(start: {
     run: string;
@@ -55,7 +70,8 @@ export class StatusBoard {
     switch (event.type) {
       case 'step': {
         const { step, totalSteps, phase, learningRate, result, seconds } = event;
-        this.recent.push({ examples: result.examples, seconds });
+        if (!this.isFirst) this.recent.push({ examples: result.examples, seconds, parts: stepParts(result, seconds) });
+        this.isFirst = false;
         if (this.recent.length > recentSteps) this.recent.shift();
         this.current = { ...this.current, step, totalSteps, phase, learningRate, loss: result.loss };
         return;
@@ -69,11 +85,11 @@ export class StatusBoard {
         };
         return;
       case 'switch':
-        // Steps of the two phases take very different times.
-        this.recent.length = 0;
+        this.forgetSpeed();
         this.current = { ...this.current, phase: 'joint', switchedAt: event.step };
         return;
       case 'rollback':
+        this.forgetSpeed();
         this.current = {
           ...this.current,
           step: event.toStep,
@@ -85,6 +101,7 @@ export class StatusBoard {
       case 'checkpoint':
         this.current = { ...this.current, checkpointStep: event.step };
         return;
+      case 'switch-refused':
       case 'save-failed':
       case 'finished':
       case 'stopped':
@@ -92,6 +109,12 @@ export class StatusBoard {
       default:
         event satisfies never;
     }
+  }
+
+  /** Steps of the two phases take very different times. */
+  private forgetSpeed(): void {
+    this.recent.length = 0;
+    this.isFirst = true;
   }
 
   /** @param paused whether a person has paused it */
@@ -105,15 +128,51 @@ export class StatusBoard {
       state: paused ? 'paused' : 'training',
       imagesPerSecond: known ? examples / seconds : null,
       etaSeconds: known ? (stepsLeft * seconds) / this.recent.length : null,
-      workers: workers.map(({ id, pid, host, engine, leases, report }) => ({
-        id,
-        pid,
-        host,
-        engine,
-        units: report?.unitsDone ?? 0,
-        holding: leases.size,
-        residentBytes: report?.residentBytes ?? null,
-      })),
+      anatomy: known ? meanOf(this.recent.map(({ parts }) => parts)) : null,
+      workers: workers.map((worker) => {
+        const { id, pid, host, engine, leases, report, joinedAt } = worker;
+        return {
+          id,
+          pid,
+          host,
+          engine,
+          units: report?.unitsDone ?? 0,
+          holding: leases.size,
+          residentBytes: report?.residentBytes ?? null,
+          shares: worker.shares,
+          doing: doingOf(worker, this.current.step, paused),
+          computeSeconds: report?.computeSeconds ?? 0,
+          waitDataSeconds: report?.waitDataSeconds ?? 0,
+          waitParametersSeconds: report?.waitParametersSeconds ?? 0,
+          presentSeconds: (Date.now() - joinedAt) / 1000,
+        };
+      }),
     };
   }
+}
+
+/** A worker that has missed three reports is told of as silent. */
+const silentMs = 7_000;
+
+function doingOf({ leases, heardAt }: Worker, step: number, paused: boolean): string {
+  const silent = performance.now() - heardAt;
+  if (silent > silentMs) return `silent for ${Math.round(silent / 1000)} s`;
+  const units = [...leases.values()].map(({ unit }) => unit);
+  const evaluating = units.find((unit) => unit.evaluation);
+  if (evaluating !== undefined) return `evaluates step ${evaluating.step}, unit ${evaluating.index}`;
+  const due = units.find((unit) => unit.step <= step);
+  if (due !== undefined) return `computes step ${due.step + 1}, unit ${due.index}`;
+  if (paused) return 'paused';
+  const [ahead] = units;
+  return ahead === undefined
+    ? 'waits for a unit'
+    : `waits for step ${ahead.step}, holds unit ${ahead.index} of the next`;
+}
+
+function meanOf(steps: readonly StepParts[]): StepParts {
+  const mean = (part: keyof StepParts): number => steps.reduce((sum, parts) => sum + parts[part], 0) / steps.length;
+  return {
+    ...{ data: mean('data'), compute: mean('compute'), exchange: mean('exchange') },
+    ...{ update: mean('update'), wait: mean('wait') },
+  };
 }

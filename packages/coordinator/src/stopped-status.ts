@@ -13,14 +13,15 @@ export function statusOfStopped(folder: RunFolder): RunStatus {
     .findLast((checkpoint) => checkpoint.manifest !== null);
   const manifest = newest?.manifest ?? null;
   const evaluation = entries.findLast((entry) => entry.type === 'evaluation');
+  const finish = finishOf(entries);
   const state = {
-    step: manifest?.step ?? 0,
-    phase: manifest?.phase ?? 'decoder-only',
+    step: finish?.step ?? manifest?.step ?? 0,
+    phase: finish?.phase ?? manifest?.phase ?? 'decoder-only',
     switchedAt: manifest?.switchedAt ?? null,
   } as const;
   return {
     run,
-    state: finishOf(entries) === null ? 'not running' : 'finished',
+    state: finish === null ? 'not running' : 'finished',
     generation: folder.newestGeneration(),
     lineage: manifest?.lineage ?? 1,
     ...state,
@@ -29,6 +30,7 @@ export function statusOfStopped(folder: RunFolder): RunStatus {
     learningRate: null,
     imagesPerSecond: null,
     etaSeconds: null,
+    anatomy: null,
     evaluation: evaluation === undefined ? null : { step: evaluation.step, scores: evaluation.scores },
     checkpointStep: manifest?.step ?? null,
     workers: [],

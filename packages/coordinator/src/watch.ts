@@ -6,11 +6,13 @@ import type { Control } from './control.js';
 import type { Dispatcher } from './dispatcher.js';
 import type { Results } from './results.js';
 import type { Generation } from './run-folder.js';
+import { overdueMs } from './unit-times.js';
 import type { Workers } from './workers.js';
 
 /** How often unpublished offers, a newer generation and a stall are looked for. */
 const watchMs = 1_000;
 const leaseCheckMs = 500;
+const lagCheckMs = 100;
 /** Workers report every 2 s; one that missed three times stands still, however short the lease. */
 const reportsMissedMs = 7_000;
 
@@ -28,20 +30,26 @@ export interface WatchParts {
 
 /** Looks now and then for what no message tells: silent workers, a newer coordinator, a broker that came back, a stall. */
 export function watch(parts: WatchParts): Disposable {
-  let quietSince = Date.now();
+  let quietSince = performance.now();
+  let pausedUntil = 0;
   const leases = setInterval(() => offerSilent(parts), leaseCheckMs);
+  const lagging = setInterval(() => {
+    if (parts.control.isPaused) pausedUntil = performance.now();
+    else offerLagging(parts, pausedUntil);
+  }, lagCheckMs);
   const rest = setInterval(() => {
     parts.beside.start(() => parts.broker.restore());
     endIfSuperseded(parts);
     quietSince = Math.max(quietSince, parts.results.lastAt);
-    if (parts.control.isPaused) quietSince = Date.now();
-    if (Date.now() - quietSince < parts.job.cluster.stallSeconds * 1000) return;
-    quietSince = Date.now();
+    if (parts.control.isPaused) quietSince = performance.now();
+    if (performance.now() - quietSince < parts.job.cluster.stallSeconds * 1000) return;
+    quietSince = performance.now();
     tellOfStall(parts);
   }, watchMs);
   return {
     [Symbol.dispose]: () => {
       clearInterval(leases);
+      clearInterval(lagging);
       clearInterval(rest);
     },
   };
@@ -57,6 +65,13 @@ function offerSilent({ job, workers, dispatcher, beside }: WatchParts): void {
     const detail = `worker ${worker.id} has said nothing for ${silentMs / 1000} s`;
     beside.start(() => dispatcher.offerAgain(unit, 'worker-silent', detail));
   }
+}
+
+/** A worker that is slow, or stands still, keeps a step waiting no longer than the others need to notice and compute it. */
+function offerLagging({ job, dispatcher, beside }: WatchParts, notBefore: number): void {
+  if (beside.isOver) return;
+  const { stragglerFactor } = job.cluster;
+  dispatcher.offerLagging((kind) => overdueMs(dispatcher.times.median(kind), stragglerFactor), notBefore);
 }
 
 function endIfSuperseded({ generation, control }: WatchParts): void {

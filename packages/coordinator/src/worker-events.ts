@@ -1,3 +1,4 @@
+import { unitFields } from '@showtell/shared/plan/unit-fields.js';
 import type { Logger } from '@showtell/shared/service/log.js';
 import type { Beside } from './beside.js';
 import type { Dispatcher } from './dispatcher.js';
@@ -6,14 +7,14 @@ import type { ParameterServer } from './parameter-server/parameter-server.js';
 import type { Workers, WorkersEvents } from './workers.js';
 
 /** A unit without a known holder is offered again this long after a worker was lost. */
-const orphanMs = 500;
+export const orphanMs = 500;
 
 export interface WorkerEventsParts {
-  readonly series: CoordinatorMetrics['series'];
+  readonly series: Pick<CoordinatorMetrics['series'], 'workers' | 'workersRefused' | 'unitsRedelivered'>;
   readonly log: Logger;
   readonly beside: Beside;
   readonly dispatcher: Dispatcher;
-  readonly server: ParameterServer;
+  readonly server: Pick<ParameterServer, 'forgetWorker'>;
   readonly workers: () => Workers;
 }
 
@@ -37,15 +38,18 @@ export function workerEvents({ series, log, beside, dispatcher, server, workers 
       beside.start(() => dispatcher.workerLeft(worker, died));
       offerOrphansSoon(beside, dispatcher);
     },
-    leaseReturned: (_worker, { unit, reason, dropped }) => {
-      // What is given back the broker offers by itself.
-      if (!dropped) series.unitsRedelivered.inc({ reason: 'given-back' });
+    leaseReturned: (worker, { unit, reason, dropped }) => {
+      if (!dropped) {
+        // The broker offers it by itself, in the lane that it came from.
+        series.unitsRedelivered.inc({ reason: 'given-back' });
+        dispatcher.givenBack(unit, `worker ${worker.id} gave it back: ${reason}`);
+      }
       const what = dropped ? 'a unit was dropped' : 'a unit was given back';
-      log.debug(what, { step: unit.step, unit: String(unit.index), reason });
+      log.debug(what, { ...unitFields(unit), worker: worker.id, reason });
     },
     unitFailed: (worker, { unit, code, text }) => {
-      log.warn('a unit failed', { step: unit.step, unit: String(unit.index), worker: worker.id, code, text });
-      beside.start(() => dispatcher.unitFailed(worker, unit, text));
+      log.warn('a unit failed', { ...unitFields(unit), worker: worker.id, code, text });
+      beside.start(() => dispatcher.unitFailed(worker, unit, text, code));
     },
   };
 }

@@ -5,14 +5,24 @@ import {
   type LeaseReturned,
   type SessionRequest,
   type SessionResponse,
+  type UnitOffer,
   type UnitFailure,
   type Version,
   type Welcome,
   type WorkerReport,
 } from '@showtell/shared/generated/showtell/v1/parameters.js';
 import type { UnitId } from '@showtell/shared/generated/showtell/v1/unit.js';
+import { unguarded, type SessionGate, type Visit } from './security/visit.js';
+import { sharesBetween, type WorkerShares } from './worker-shares.js';
 
 type Session = ServerDuplexStream<SessionRequest, SessionResponse>;
+
+/** An offer that a worker holds. */
+export interface HeldOffer {
+  readonly unit: UnitId;
+  /** When it said so, by `performance.now()`. */
+  readonly since: number;
+}
 
 /** One worker, from Hello to the end of its session. */
 export interface Worker {
@@ -22,16 +32,21 @@ export interface Worker {
   readonly engine: string;
   readonly joinedAt: number;
   /** Offers it holds, by {@link offerKey}. */
-  readonly leases: ReadonlyMap<string, UnitId>;
+  readonly leases: ReadonlyMap<string, HeldOffer>;
   readonly report: WorkerReport | null;
+  /** When its last message came, by `performance.now()`. */
+  readonly heardAt: number;
+  /** Between its last two reports. */
+  readonly shares: WorkerShares | null;
 }
 
 interface Member extends Worker {
-  readonly leases: Map<string, UnitId>;
+  readonly leases: Map<string, HeldOffer>;
   report: WorkerReport | null;
-  /** When its last message came, by `performance.now()`. */
+  shares: WorkerShares | null;
   heardAt: number;
   readonly session: Session;
+  readonly visit: Visit;
   /** It was told to leave, so its session's end is no death. */
   dismissed: boolean;
 }
@@ -58,6 +73,9 @@ export function offerKey(id: Pick<UnitId, 'lineage' | 'step' | 'index' | 'evalua
   return `${id.lineage}/${id.step}/${id.evaluation ? 'e' : 'u'}${id.index}`;
 }
 
+/** Far more than a worker has room for; the rest of what one says it took is not kept. */
+const mostLeases = 1_000;
+
 /** Who is there and what they hold, by the sessions that are open. A broken session is a dead worker, at once. */
 export class Workers {
   private readonly members = new Map<string, Member>();
@@ -68,6 +86,7 @@ export class Workers {
     private readonly membership: Membership,
     private readonly welcome: Welcome,
     private readonly events: WorkersEvents,
+    private readonly gate: SessionGate = unguarded,
   ) {}
 
   get list(): readonly Worker[] {
@@ -77,6 +96,16 @@ export class Workers {
   /** The workers that hold an offer of this unit. */
   holders(key: string): Worker[] {
     return this.list.filter((worker) => worker.leases.has(key));
+  }
+
+  /** What a worker holds of this unit; null when that is nothing. */
+  leaseOf(worker: string, key: string): HeldOffer | null {
+    return this.members.get(worker)?.leases.get(key) ?? null;
+  }
+
+  /** Asks one worker for a unit that another holds. */
+  offer(worker: string, offer: UnitOffer): void {
+    this.members.get(worker)?.session.write({ message: { $case: 'offer', value: offer } });
   }
 
   /** Tells everyone, and whoever joins later, which parameters are current. */
@@ -104,10 +133,12 @@ export class Workers {
   /** The gRPC handler of `ParameterService.Session`. */
   readonly serve = (session: Session): void => {
     let member: Member | null = null;
+    const visit = this.gate.enter(session);
+    if (visit === null) return;
     session.on('data', ({ message }: SessionRequest) => {
-      if (message === undefined) return;
+      if (message === undefined || !visit.admits(message)) return;
       if (member !== null) member.heardAt = performance.now();
-      if (message.$case === 'hello') member ??= this.admit(session, message.value);
+      if (message.$case === 'hello') member ??= this.admit(session, message.value, visit);
       else if (member !== null) this.receive(member, message);
     });
     const over = (): void => {
@@ -123,7 +154,7 @@ export class Workers {
     session.on('close', over);
   };
 
-  private admit(session: Session, hello: Hello): Member | null {
+  private admit(session: Session, hello: Hello, visit: Visit): Member | null {
     const refusal = this.refusal(hello);
     if (refusal !== null) {
       this.events.refused(hello.worker, refusal.code.replace('worker/other-', ''), refusal.text);
@@ -138,9 +169,18 @@ export class Workers {
       before.session.end();
     }
     const { worker: id, pid, host, engine } = hello;
-    const joined = { id, pid, host, engine, joinedAt: Date.now(), leases: new Map<string, UnitId>() };
-    const member: Member = { ...joined, report: null, heardAt: performance.now(), session, dismissed: false };
+    const joined = { id, pid, host, engine, joinedAt: Date.now(), leases: new Map<string, HeldOffer>() };
+    const member: Member = {
+      ...joined,
+      report: null,
+      shares: null,
+      heardAt: performance.now(),
+      session,
+      visit,
+      dismissed: false,
+    };
     this.members.set(id, member);
+    visit.join(id);
     session.write({ message: { $case: 'welcome', value: this.welcome } });
     if (this.version !== null) session.write({ message: { $case: 'version', value: this.version } });
     if (this.paused)
@@ -175,8 +215,8 @@ export class Workers {
         return;
       case 'leaseTaken': {
         const { unit } = message.value;
-        if (unit === undefined) return;
-        member.leases.set(offerKey(unit), unit);
+        if (unit === undefined || member.leases.size >= mostLeases) return;
+        member.leases.set(offerKey(unit), { unit, since: performance.now() });
         return;
       }
       case 'leaseReturned': {
@@ -194,6 +234,7 @@ export class Workers {
         return;
       }
       case 'report':
+        member.shares = sharesBetween(member.report, message.value) ?? member.shares;
         member.report = message.value;
         return;
       default:
@@ -208,7 +249,7 @@ export class Workers {
   expire(ms: number): { readonly worker: Worker; readonly unit: UnitId }[] {
     const silent = [...this.members.values()].filter(({ heardAt }) => performance.now() - heardAt > ms);
     return silent.flatMap((worker) => {
-      const units = [...worker.leases.values()];
+      const units = [...worker.leases.values()].map(({ unit }) => unit);
       worker.leases.clear();
       return units.map((unit) => ({ worker, unit }));
     });
@@ -219,9 +260,15 @@ export class Workers {
     for (const member of this.members.values()) member.leases.delete(key);
   }
 
+  /** One worker is done with a unit, though its result did not count. */
+  release(worker: string, key: string): void {
+    this.members.get(worker)?.leases.delete(key);
+  }
+
   private remove(member: Member): void {
     if (this.members.get(member.id) !== member) return;
     this.members.delete(member.id);
+    member.visit.leave();
     this.events.left(member, !member.dismissed && member.leases.size > 0);
   }
 

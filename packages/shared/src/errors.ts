@@ -28,6 +28,10 @@ function ofImages(count: number): string {
   return count === 1 ? '' : ` (one of ${count} such images)`;
 }
 
+/** Never done by itself: batch norm would see other batches. */
+const smallerUnits =
+  'Give workers more memory, use fewer on a machine (--workers), or make each unit smaller: more batch.units in the job file. That is another job, whose batch norm sees other batches, so it is a new run; "showtell train --from" begins it with the values of this one.';
+
 export const errorTable = {
   // general
   'usage/invalid': entry<{ detail: string; command: string }>(
@@ -167,6 +171,58 @@ export const errorTable = {
     (f) => `No NATS server answers at ${f.servers}.`,
     () => 'Start it, or check the address; "showtell doctor" says whether one is installed.',
   ),
+  'bus/refused': entry<{ servers: string; detail: string }>(
+    77,
+    (f) => `The NATS server at ${f.servers} and this process do not accept each other: ${f.detail}.`,
+    () =>
+      'Both take their files from one "showtell certs": give --tls or SHOWTELL_TLS to all or to none, and renew what is out of date with --renew.',
+  ),
+  'bus/no-jetstream': entry<{ server: string }>(
+    69,
+    (f) => `The NATS server ${f.server} has no JetStream, or has not yet started it.`,
+    () => 'Start nats-server with -js and a folder to keep things in (-sd DIR).',
+  ),
+  'bus/damaged-message': entry<{ stream: string; message: number }>(
+    69,
+    (f) =>
+      `Message ${f.message} of the stream ${f.stream} is no unit as a coordinator sends it: its checksum is another.`,
+    () => 'It is offered again by itself. Where this comes often, look at the network and at who else publishes there.',
+  ),
+  // data in NATS' object store
+  'data/bucket-missing': entry<{ server: string; bucket: string }>(
+    69,
+    (f) => `There is no bucket ${f.bucket} at ${f.server}.`,
+    (f) => `Put a data folder there: "showtell data push DATA --nats ${f.server} --bucket ${f.bucket}".`,
+  ),
+  'data/bucket-incomplete': entry<{ server: string; bucket: string }>(
+    69,
+    (f) =>
+      `The bucket ${f.bucket} at ${f.server} holds no whole data set: a "data push" is under way, or was broken off.`,
+    (f) => `Go on with it: "showtell data push DATA --nats ${f.server} --bucket ${f.bucket}" sends what is missing.`,
+  ),
+  'data/bucket-occupied': entry<{ server: string; bucket: string; there: string; directory: string; given: string }>(
+    73,
+    (f) =>
+      `The bucket ${f.bucket} at ${f.server} holds another data set (digest ${f.there.slice(0, 12)}) than ${f.directory} (${f.given.slice(0, 12)}).`,
+    () => 'Give another --bucket: runs may be reading this one.',
+  ),
+  'data/bucket-refused': entry<{ server: string; bucket: string; detail: string }>(
+    73,
+    (f) => `${f.server} takes no more into the bucket ${f.bucket}: ${f.detail}.`,
+    () =>
+      'Give its volume or JetStream’s limits (max_file_store) room for the whole data set, then run the command again: it goes on where it was.',
+  ),
+  'data/object-corrupt': entry<{ server: string; bucket: string; object: string; detail: string }>(
+    65,
+    (f) => `The object ${f.object} of the bucket ${f.bucket} at ${f.server} is damaged: ${f.detail}.`,
+    (f) => `"showtell data push DATA --nats ${f.server} --bucket ${f.bucket}" puts what is damaged there anew.`,
+  ),
+  'data/cache-too-small': entry<{ bucket: string; needed: number; limit: number }>(
+    78,
+    (f) => `The shards of ${f.bucket} have ${f.needed} bytes, and their cache may have ${f.limit} (data.cacheBytes).`,
+    () =>
+      'Give it room for all of them: records come in random order, and each would fetch its whole shard anew otherwise.',
+  ),
   // set-up: engine and nats-server
   'setup/no-python': entry<{ install: string }>(
     69,
@@ -231,7 +287,7 @@ export const errorTable = {
   'engine/out-of-memory': entry<{ call: string; detail: string }>(
     71,
     (f) => `Memory ran out in ${f.call}: ${f.detail}`,
-    () => 'Use fewer workers on this machine, or more units a step (batch.units), which makes each smaller.',
+    () => smallerUnits,
   ),
   'evaluation/thread-ended': entry<{ detail: string }>(
     70,
@@ -329,6 +385,11 @@ export const errorTable = {
     (f) => `There is no run in ${f.run}.`,
     () => 'Name a folder that "showtell train --run" made.',
   ),
+  'run/cannot-switch': entry<{ detail: string }>(
+    64,
+    (f) => `The joint phase cannot be asked for: ${f.detail}.`,
+    () => 'Nothing was changed; "showtell status RUN" tells where the run stands.',
+  ),
   'run/not-running': entry<{ run: string }>(
     69,
     (f) => `No coordinator is at work on the run in ${f.run}.`,
@@ -397,6 +458,12 @@ export const errorTable = {
     (f) => `Version ${f.step} (lineage ${f.lineage}, generation ${f.generation}) of the parameters is held no more.`,
     () => 'Wait for the version that the parameter server announced since.',
   ),
+  'parameters/shard-lost': entry<{ shard: number; shards: number; address: string; detail: string }>(
+    75,
+    (f) => `Shard ${f.shard} of ${f.shards} of the parameter server, ${f.address}, is lost: ${f.detail}.`,
+    () =>
+      'Start it again ("showtell ps", or look at its log); the run goes on from its last checkpoint with "showtell train --run RUN --resume", on Kubernetes by itself.',
+  ),
   'parameters/not-finite': entry<{ step: number; detail: string }>(
     70,
     (f) => `The update of step ${f.step} is not finite: ${f.detail}.`,
@@ -450,6 +517,16 @@ export const errorTable = {
   ),
 
   // service endpoints
+  'service/no-token': entry<{ host: string }>(
+    78,
+    (f) => `The page is to listen on ${f.host}, where others reach it, and no token was given.`,
+    () => 'Set SHOWTELL_TOKEN or SHOWTELL_TOKEN_FILE, or listen on 127.0.0.1.',
+  ),
+  'service/short-token': entry<{ length: number; least: number }>(
+    78,
+    (f) => `The page's token has ${f.length} characters, fewer than ${f.least}.`,
+    () => 'Take one that cannot be guessed, such as "openssl rand -hex 16" prints.',
+  ),
   'service/port-taken': entry<{ host: string; port: number; what: string; setting: string }>(
     69,
     (f) => `Port ${f.port} on ${f.host}, meant for ${f.what}, is taken by another process.`,
@@ -502,6 +579,12 @@ export const errorTable = {
     (f) => `It needs 2 GB of memory. Remove ${f.jar} to have it fetched anew, or go without by --no-meteor.`,
   ),
   // units
+  'unit/out-of-memory': entry<{ unit: string; failures: readonly string[] }>(
+    71,
+    (f) =>
+      `Memory ran out each time ${f.unit} was computed:\n${f.failures.map((failure) => `  ${failure}`).join('\n')}`,
+    () => smallerUnits,
+  ),
   'unit/poison': entry<{ unit: string; failures: readonly string[]; records: string }>(
     65,
     (f) =>
@@ -597,10 +680,39 @@ export const errorTable = {
     (f) => `${f.where} has the id ${f.id} for "${f.word}", which is "${f.known}" in the checkpoint's vocabulary.`,
     () => 'Give records that were made with the vocabulary the checkpoint was trained on: word ids mean other words.',
   ),
-  'worker/no-coordinator': entry<{ where: string; seconds: number }>(
+  'worker/no-coordinator': entry<{ where: string; seconds: number; detail: string }>(
     69,
-    (f) => `No coordinator answered at ${f.where} within ${f.seconds} s.`,
-    () => 'Start the run with "showtell train", or wait longer for it with --wait.',
+    (f) => `No coordinator answered at ${f.where} within ${f.seconds} s${f.detail === '' ? '' : ` (${f.detail})`}.`,
+    () =>
+      'Start the run with "showtell train", or wait longer for it with --wait. A run with --tls answers those alone that are started with --tls.',
+  ),
+  'worker/not-permitted': entry<{ address: string; detail: string }>(
+    77,
+    (f) => `The coordinator at ${f.address} does not let this process work: ${f.detail}.`,
+    () => 'Start the worker with the files of the role worker ("showtell certs" makes them) by --tls or SHOWTELL_TLS.',
+  ),
+
+  // certificates
+  'tls/incomplete': entry<{ folder: string; file: string }>(
+    66,
+    (f) => `The folder ${f.folder} has no ${f.file} that can be read.`,
+    () => 'Name a folder that "showtell certs" made, or one of the roles in it, and check who may read it.',
+  ),
+  'tls/unusable': entry<{ folder: string; detail: string }>(
+    78,
+    (f) => `The certificate in ${f.folder} cannot be used: ${f.detail}.`,
+    () => 'Name the folder of the right role; "showtell certs DIR --renew" makes new ones from the authority in DIR.',
+  ),
+  'certs/exist': entry<{ folder: string }>(
+    73,
+    (f) => `${f.folder} holds certificates already.`,
+    () => 'Give --renew to replace those of the roles and keep the authority, or name another folder.',
+  ),
+  'certs/no-authority': entry<{ folder: string; detail: string }>(
+    66,
+    (f) => `There is no authority in ${f.folder} to renew certificates from: ${f.detail}.`,
+    () =>
+      'Put ca.crt and ca.key back there; without the key begin anew with another folder, and give it to every role.',
   ),
   // the laptop cluster
   'nats/not-starting': entry<{ binary: string; port: number; log: string }>(
@@ -612,6 +724,11 @@ export const errorTable = {
     69,
     (f) => `${f.worker} cannot work for this run and ended with exit code ${f.code}.`,
     (f) => `Its reason stands at the end of ${f.log}.`,
+  ),
+  'worker/out-of-memory': entry<{ worker: string; times: number; workers: number }>(
+    71,
+    (f) => `Memory ran out: ${f.times} of ${f.workers} workers' processes were ended for it, last ${f.worker}.`,
+    () => smallerUnits,
   ),
   'worker/dies-at-start': entry<{ worker: string; how: string; log: string }>(
     69,

@@ -5,15 +5,18 @@ import { onEngine } from './caption/engine-asked.js';
 import { findPictures, type PictureSource, readPictureFile } from './caption/find-pictures.js';
 import { loadCheckpoint } from './caption/load-checkpoint.js';
 import { type CaptionOptions, parseCaptionOptions } from './caption/options.js';
+import { quietPictures } from './caption/quiet-pictures.js';
 import { PictureThreads } from './caption/picture-threads.js';
 import { jsonLine, plainLines, summary } from './caption/print.js';
 import { type Arrival, watchFolder } from './caption/watch-folder.js';
 import { endProcess } from './end-process.js';
+import { endWithParent } from './parent.js';
 
 /** The process behind `showtell caption`. @returns the exit code: that of the first picture that failed, or 0 */
 async function main(argv: readonly string[]): Promise<number> {
   const options = parseCaptionOptions(argv);
   const model = await onEngine(await loadCheckpoint(options.checkpoint, options.vocabulary), options.engine);
+  quietPictures(model.job);
   const beam = checkBeam(options.beam ?? model.job.evaluation.beam, model, 'caption');
   using sheet = options.html === null ? null : new ContactSheet(options.html, { checkpoint: options.checkpoint, beam });
   const rules = { maxMegapixels: options.maxMegapixels, setting: '--max-megapixels' };
@@ -100,6 +103,5 @@ class Teller {
   }
 }
 
-// What TensorFlow refuses comes as an error; its own lines would say it twice.
-process.env['TF_CPP_MIN_LOG_LEVEL'] ??= '3';
-endProcess('caption', main(process.argv.slice(2)));
+endWithParent();
+endProcess('showtell caption', main(process.argv.slice(2)));

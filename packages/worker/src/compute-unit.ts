@@ -8,7 +8,9 @@ import {
   type Version,
   type VersionId,
 } from '@showtell/shared/generated/showtell/v1/parameters.js';
-import { EvaluationKind, type EvaluationWork, type UnitId } from '@showtell/shared/generated/showtell/v1/unit.js';
+import { EvaluationKind, type EvaluationWork } from '@showtell/shared/generated/showtell/v1/unit.js';
+import { noSpan, traced, type TraceSpan } from '@showtell/shared/service/tracing.js';
+import { unitFields } from '@showtell/shared/plan/unit-fields.js';
 import { Canary, type CanaryGraph } from './canary.js';
 import type { GradientBuffers, StepResult, TrainingPhase } from './engine/engine.js';
 import { featurePlace } from './feature-key.js';
@@ -26,6 +28,7 @@ import type { WorkerParts } from './worker-parts.js';
 /** Computes units within one membership: version, canary, features, gradient or evaluation, push, verdict. */
 export class UnitComputer {
   private readonly version: HeldVersion;
+  private takenVersion: Version | null = null;
   private readonly buffers: GradientBufferPool;
   private readonly canary: Canary;
 
@@ -58,16 +61,27 @@ export class UnitComputer {
     return this.version.isOf(version.id);
   }
 
+  /** The version it holds, as it was announced when it was taken. */
+  get taken(): Version | null {
+    return this.takenVersion;
+  }
+
   /**
    * Takes a version, and finds the features kept for its encoder if that is frozen.
+   * @param within what it is taken for
    * @throws ShowtellError `parameters/version-gone`, `worker/canary-refused`
    */
-  async takeVersion(wanted: Version): Promise<void> {
+  async takeVersion(wanted: Version, within: TraceSpan = noSpan): Promise<void> {
     const { job, metrics, engine, input, rules } = this.parts;
     const began = performance.now();
-    await this.times.waiting('parameters', this.version.take(wanted));
+    const span = within.child('pull', { kind: 'client', attributes: { 'showtell.step': wanted.id?.step } });
+    const take = traced(span, () => this.version.take(wanted, span.carrier));
+    const bytes = await this.times.waiting('parameters', take);
+    this.takenVersion = wanted;
     metrics.series.version.set(wanted.id?.step ?? 0);
-    metrics.series.exchange.observe({ direction: 'pull' }, secondsSince(began));
+    const way = bytes.grpc > 0 ? 'grpc' : this.member.parameters.transport;
+    metrics.series.exchange.observe({ direction: 'pull', way }, secondsSince(began));
+    for (const by of exchangeWays) metrics.series.exchangeBytes.inc({ direction: 'received', way: by }, bytes[by]);
 
     const { featureCache } = job.cluster;
     if (featureCache === 'off') return;
@@ -110,25 +124,31 @@ export class UnitComputer {
    */
   async compute(unit: HeldUnit, version: Version): Promise<void> {
     const { metrics, log } = this.parts;
+    const asked = performance.now();
     const prepared = await this.times.waiting('data', unit.prepared);
+    const dataSeconds = secondsSince(asked);
     metrics.series.decode.observe(prepared.seconds);
     metrics.series.images.inc({ source: 'decoded' }, prepared.imageOf.length);
     metrics.series.images.inc({ source: 'feature-cache' }, prepared.places.length - prepared.imageOf.length);
     for (const { place, reason } of prepared.skipped) {
       metrics.series.corruptRecords.inc({ kind: 'undecodable' });
-      log.warn('a record is skipped', { unit: unitName(unit.lease.unit.id), place, reason });
+      log.warn('a record is skipped', { ...unitFields(unit.lease.unit.id), place, reason });
     }
     const { work } = unit.lease.unit;
     if (work?.$case === 'evaluation') await this.evaluate(unit, work.value, prepared, version);
-    else await this.train(unit, prepared, version);
+    else await this.train(unit, prepared, dataSeconds, version);
   }
 
-  private async train(unit: HeldUnit, given: PreparedUnit, version: Version): Promise<void> {
+  private async train(unit: HeldUnit, given: PreparedUnit, waitedSeconds: number, version: Version): Promise<void> {
     const { engine } = this.parts;
     const phase = phaseOf(version);
     let prepared = given;
-    if (phase === 'joint' && prepared.imageOf.length < prepared.places.length)
+    let dataSeconds = waitedSeconds;
+    if (phase === 'joint' && prepared.imageOf.length < prepared.places.length) {
+      const asked = performance.now();
       prepared = await this.times.waiting('data', this.prepareWith(unit.lease, 'all'));
+      dataSeconds += secondsSince(asked);
+    }
     const { captions, places } = prepared;
     const buffers = await this.buffers.take(phase === 'joint');
     let result: StepResult = { lossSum: 0, tokens: 0, words: new Int32Array() };
@@ -140,26 +160,29 @@ export class UnitComputer {
         if (phase === 'decoder-only' && prepared.imageOf.length > 0) await this.ensure({ kind: 'features' }, null);
         const began = performance.now();
         const features = phase === 'joint' ? null : await this.features(prepared);
-        result = await trainUnit(engine, prepared, phase, features, buffers);
+        const span = unit.span.child('compute', { attributes: { 'showtell.phase': phase } });
+        result = await traced(span, () => trainUnit(engine, prepared, phase, features, buffers));
         computeSeconds = this.times.computed('train', phase, began);
       }
     } catch (error) {
       this.buffers.giveBack(buffers);
       throw error;
     }
-    void this.push(unit, version, { phase, prepared, result, computeSeconds, buffers });
+    void this.push(unit, version, { phase, prepared, result, computeSeconds, dataSeconds, buffers });
   }
 
   /** Sends a gradient while the next unit is computed, and settles the unit by the verdict. */
   private async push(unit: HeldUnit, version: Version, trained: TrainedUnit): Promise<void> {
     const { metrics, log, rules } = this.parts;
-    const { phase, prepared, result, computeSeconds, buffers } = trained;
+    const { phase, prepared, result, computeSeconds, dataSeconds, buffers } = trained;
     const { id } = unit.lease.unit;
     const examples = prepared.places.length;
     const began = performance.now();
+    const span = unit.span.child('push', { kind: 'client' });
     try {
       const values = buffers.embeddingRows.subarray(0, result.words.length * rules.dropout.embedding);
-      const { verdict, detail } = await this.member.parameters.push({
+      const { verdict, detail, way, bytes } = await this.member.parameters.push({
+        trace: span.carrier,
         unit: id,
         version: version.id as VersionId,
         phase: version.phase,
@@ -168,16 +191,20 @@ export class UnitComputer {
         lossSum: result.lossSum,
         skipped: prepared.skipped.map(({ place }) => place),
         computeSeconds,
+        dataSeconds,
         dense:
           phase === 'joint' && buffers.encoder !== undefined && buffers.statistics !== undefined
             ? { decoder: buffers.decoder, encoder: buffers.encoder, statistics: buffers.statistics }
             : { decoder: buffers.decoder },
         embeddingRows: { numbers: result.words, values },
       });
-      metrics.series.exchange.observe({ direction: 'push' }, secondsSince(began));
+      span.end({ 'showtell.way': way, 'showtell.bytes': bytes });
+      metrics.series.exchange.observe({ direction: 'push', way }, secondsSince(began));
+      metrics.series.exchangeBytes.inc({ direction: 'sent', way }, bytes);
       this.settle(unit, verdict, detail, examples);
     } catch (error) {
-      log.warn('a gradient could not be sent', { unit: unitName(id), error });
+      span.end({}, error);
+      log.warn('a gradient could not be sent', { ...unitFields(id), error });
       this.held.giveBack(unit, 'its gradient could not be sent');
     } finally {
       this.buffers.giveBack(buffers);
@@ -200,19 +227,23 @@ export class UnitComputer {
       await this.ensure(captioning ? { kind: 'decode', k: beam } : { kind: 'evaluate', B, T }, null);
     }
     const began = performance.now();
+    const compute = unit.span.child('compute', { attributes: { 'showtell.phase': phaseOf(version) } });
     const features = await this.features(prepared);
     const count = work.records.length;
     const options = { vocabulary, width: beam, maxLength, lengthNormalization };
-    const records = captioning
-      ? await evaluateCaptions(engine, prepared, features, count, options)
-      : await evaluateLosses(engine, prepared, features, count);
+    const records = await traced(compute, () =>
+      captioning
+        ? evaluateCaptions(engine, prepared, features, count, options)
+        : evaluateLosses(engine, prepared, features, count),
+    );
     this.times.computed('evaluate', phaseOf(version), began);
     const request = { unit: unit.lease.unit.id, version: version.id, worker, records };
-    const { verdict, detail } = await new Promise<PushEvaluationResponse>((resolve, reject) => {
+    const pushed = new Promise<PushEvaluationResponse>((resolve, reject) => {
       this.member.service.pushEvaluation(request, (error, answer) =>
         error === null ? resolve(answer) : reject(error),
       );
     });
+    const { verdict, detail } = await traced(unit.span.child('push', { kind: 'client' }), () => pushed);
     this.settle(unit, verdict, detail, 0);
   }
 
@@ -228,8 +259,10 @@ export class UnitComputer {
     const { metrics, log } = this.parts;
     const outcome = outcomes[verdict];
     metrics.series.units.inc({ outcome });
+    unit.span.set({ 'showtell.outcome': outcome });
+    log.debug('unit settled', { ...unitFields(unit.lease.unit.id), outcome });
     if (verdict === Verdict.VERDICT_ACCEPTED) metrics.series.examples.inc(examples);
-    else log.info('a result was not taken', { unit: unitName(unit.lease.unit.id), verdict: outcome, detail });
+    else log.info('a result was not taken', { ...unitFields(unit.lease.unit.id), verdict: outcome, detail });
     this.held.settle(unit);
   }
 
@@ -252,8 +285,11 @@ interface TrainedUnit {
   readonly prepared: PreparedUnit;
   readonly result: StepResult;
   readonly computeSeconds: number;
+  readonly dataSeconds: number;
   readonly buffers: GradientBuffers;
 }
+
+const exchangeWays = ['shared-memory', 'grpc'] as const;
 
 const outcomes: Record<Verdict, string> = {
   [Verdict.VERDICT_UNSPECIFIED]: 'invalid',
@@ -265,9 +301,4 @@ const outcomes: Record<Verdict, string> = {
 
 function phaseOf({ phase }: Version): TrainingPhase {
   return phase === Phase.PHASE_JOINT ? 'joint' : 'decoder-only';
-}
-
-/** As the log names a unit. */
-export function unitName({ lineage, step, index, attempt, evaluation }: UnitId): string {
-  return `${evaluation ? 'evaluation' : 'step'} ${step} unit ${index}, lineage ${lineage}, attempt ${attempt}`;
 }

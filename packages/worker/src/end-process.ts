@@ -1,17 +1,33 @@
 import { ShowtellError } from '@showtell/shared/errors.js';
+import { areThreadsStuck } from './end-thread.js';
 
 /** Ends the process by what its main function came to: its exit code, or the failure's, told on standard error. */
-export function endProcess(command: string, main: Promise<number>): void {
-  main.then(
-    (code) => process.exit(code),
-    (error: unknown) => {
-      if (error instanceof ShowtellError)
-        process.stderr.write(`showtell ${command}: ${error.message}\n${error.remedy}\n`);
-      else {
-        const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-        process.stderr.write(`showtell ${command}: ${text}\n`);
-      }
-      process.exit(error instanceof ShowtellError ? error.exitCode : 70);
-    },
-  );
+export function endProcess(program: string, main: Promise<number>): void {
+  main.then(end, (thrown: unknown) => {
+    const error = failureOf(thrown, program);
+    if (error instanceof ShowtellError) process.stderr.write(`${program}: ${error.message}\n${error.remedy}\n`);
+    else
+      process.stderr.write(`${program}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+    end(error instanceof ShowtellError ? error.exitCode : 70);
+  });
+}
+
+function end(code: number): void {
+  // process.exit waits for a thread within a native call, for ever if that does not return.
+  if (areThreadsStuck()) process.kill(process.pid, 'SIGKILL');
+  process.exit(code);
+}
+
+/** What went wrong first, whatever else did while things were closed; memory that JavaScript could not get as what it is. */
+export function failureOf(thrown: unknown, call: string): unknown {
+  let error = thrown;
+  while (error instanceof Error && error.name === 'SuppressedError' && 'suppressed' in error) error = error.suppressed;
+  if (error instanceof Error && !(error instanceof ShowtellError) && isOutOfMemory(error))
+    return new ShowtellError('engine/out-of-memory', { call, detail: error.message }, { cause: error });
+  return error;
+}
+
+/** V8's, Node's and WebAssembly's words for it. */
+function isOutOfMemory({ message }: Error): boolean {
+  return /allocation failed|failed to allocate memory|could not allocate memory|out of memory/i.test(message);
 }

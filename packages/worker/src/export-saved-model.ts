@@ -6,6 +6,7 @@ import { loadCheckpoint } from './caption/load-checkpoint.js';
 import { endProcess } from './end-process.js';
 import { encodeSavedModel } from './engine/tensorflow/saved-model.js';
 import { captionerGraph } from './export/captioner-graph.js';
+import { endWithParent } from './parent.js';
 
 /** Chunks handed to the system at once; it takes 1,024. */
 const chunksAtOnce = 512;
@@ -64,4 +65,5 @@ function parseOptions(argv: readonly string[]): { checkpoint: string; words: str
   return { checkpoint, words, into };
 }
 
-endProcess('checkpoint export', main(process.argv.slice(2)));
+endWithParent();
+endProcess('showtell checkpoint export', main(process.argv.slice(2)));

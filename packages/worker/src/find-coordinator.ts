@@ -40,7 +40,9 @@ export async function joinWhenThere<T>(
     }
     if (performance.now() > deadline) {
       const where = 'folder' in options.run ? options.run.folder : options.run.coordinator;
-      throw new ShowtellError('worker/no-coordinator', { where, seconds: options.waitSeconds }, { cause });
+      const { details, message } = (cause ?? {}) as { readonly details?: string; readonly message?: string };
+      const facts = { where, seconds: options.waitSeconds, detail: details ?? message ?? '' };
+      throw new ShowtellError('worker/no-coordinator', facts, { cause });
     }
     await delay(retryMs);
   }

@@ -1,5 +1,6 @@
 import type { Lease } from '@showtell/shared/bus/unit-queue.js';
 import type { UnitId } from '@showtell/shared/generated/showtell/v1/unit.js';
+import type { TraceSpan } from '@showtell/shared/service/tracing.js';
 import type { PreparedUnit } from './input/prepare-unit.js';
 
 /** A unit this worker has leased and not yet settled. */
@@ -7,6 +8,8 @@ export interface HeldUnit {
   readonly lease: Lease;
   /** Being read and decoded, or ready. */
   prepared: Promise<PreparedUnit>;
+  /** From its lease to its verdict. */
+  readonly span: TraceSpan;
 }
 
 /** What is told to the coordinator about leases. */
@@ -41,10 +44,18 @@ export class HeldUnits implements Disposable {
     return this.settlingUnits.size;
   }
 
-  add(lease: Lease, prepared: Promise<PreparedUnit>): void {
+  /** Whether it is held already, whatever the attempt. */
+  has({ lineage, step, index, evaluation }: UnitId): boolean {
+    return [...this.waitingUnits, ...this.settlingUnits].some(({ lease: { unit } }) => {
+      const { id } = unit;
+      return id.lineage === lineage && id.step === step && id.index === index && id.evaluation === evaluation;
+    });
+  }
+
+  add(lease: Lease, prepared: Promise<PreparedUnit>, span: TraceSpan): void {
     // Its failure is met when it is computed; until then nobody may call it unhandled.
     prepared.catch(() => undefined);
-    this.waitingUnits.add({ lease, prepared });
+    this.waitingUnits.add({ lease, prepared, span });
     this.events.taken(lease.unit.id);
   }
 
@@ -62,11 +73,13 @@ export class HeldUnits implements Disposable {
 
   /** Drops a unit that no step needs. */
   drop(unit: HeldUnit, reason: string): void {
+    unit.span.set({ 'showtell.outcome': reason });
     this.settle(unit);
     this.events.returned(unit.lease.unit.id, reason, true);
   }
 
   giveBack(unit: HeldUnit, reason: string): void {
+    unit.span.set({ 'showtell.outcome': 'given-back', 'showtell.reason': reason });
     this.forget(unit);
     unit.lease.giveBack();
     this.events.returned(unit.lease.unit.id, reason, false);
@@ -79,6 +92,7 @@ export class HeldUnits implements Disposable {
   private forget(unit: HeldUnit): void {
     this.waitingUnits.delete(unit);
     this.settlingUnits.delete(unit);
+    unit.span.end();
   }
 
   private extendAll(): void {

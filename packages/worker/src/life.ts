@@ -1,3 +1,5 @@
+import { watchParent } from './parent.js';
+
 /** What ends a worker from outside, besides its coordinator. */
 export interface Life extends Disposable {
   /** A signal came, or the parent is gone. */
@@ -15,7 +17,8 @@ export interface LifeEvents {
 const orphanMs = 3_000;
 
 /**
- * Watches signals and, on demand, standard input, whose end is the parent's. A second signal ends the process at once.
+ * Watches signals, the channel by which `showtell` leads its programs, and, on demand, standard input, whose end is the parent's
+ * too. A second signal ends the process at once.
  */
 export function watchLife(withParent: boolean, events: LifeEvents): Life {
   let ending = false;
@@ -35,6 +38,7 @@ export function watchLife(withParent: boolean, events: LifeEvents): Life {
     setTimeout(endAtOnce, orphanMs).unref();
   };
   process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
+  const parent = watchParent(onParentGone);
   if (withParent) process.stdin.on('end', onParentGone).on('close', onParentGone).on('error', onParentGone).resume();
   return {
     get ending() {
@@ -42,6 +46,7 @@ export function watchLife(withParent: boolean, events: LifeEvents): Life {
     },
     [Symbol.dispose]() {
       process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
+      parent[Symbol.dispose]();
       if (withParent) process.stdin.removeAllListeners().pause();
     },
   };

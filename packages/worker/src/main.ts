@@ -1,4 +1,5 @@
-import { ShowtellError } from '@showtell/shared/errors.js';
+import { useTls } from '@showtell/shared/security/tls-folder.js';
+import { endProcess } from './end-process.js';
 import { parseWorkerOptions, workerHelp } from './options.js';
 import { runWorker } from './run-worker.js';
 
@@ -9,18 +10,9 @@ async function main(): Promise<number> {
     process.stdout.write(workerHelp);
     return 0;
   }
+  useTls('worker', options.tls ?? undefined);
   return runWorker(options);
 }
 
-main().then(
-  // Sockets of a coordinator that is gone may linger; all that matters has been closed by name.
-  (code) => process.exit(code),
-  (error: unknown) => {
-    if (error instanceof ShowtellError) process.stderr.write(`showtell-worker: ${error.message}\n${error.remedy}\n`);
-    else
-      process.stderr.write(
-        `showtell-worker: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`,
-      );
-    process.exit(error instanceof ShowtellError ? error.exitCode : 70);
-  },
-);
+// Sockets of a coordinator that is gone may linger; all that matters has been closed by name.
+endProcess('showtell-worker', main());

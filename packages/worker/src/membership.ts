@@ -2,11 +2,16 @@ import type { NatsConnection } from 'nats';
 import { connectBus } from '@showtell/shared/bus/connect.js';
 import { UnitQueue } from '@showtell/shared/bus/unit-queue.js';
 import type { Job } from '@showtell/shared/job/job.js';
-import type { Hello, ParameterServiceClient } from '@showtell/shared/generated/showtell/v1/parameters.js';
+import type { Hello, ParameterServiceClient, Welcome } from '@showtell/shared/generated/showtell/v1/parameters.js';
 import { connectParameters } from '@showtell/shared/rpc/channel.js';
+import { SessionToken } from '@showtell/shared/rpc/session-token.js';
 import type { ParameterLayout } from '@showtell/shared/tensors/layout.js';
 import { ParameterClient } from './parameters/client.js';
+import type { SharedPlace } from './parameters/part-link.js';
 import { Session, type SessionEvents } from './session.js';
+import { within } from './within.js';
+
+const flushMs = 1_000;
 
 export interface JoinOptions {
   /** host:port of the coordinator's gRPC service. */
@@ -25,47 +30,62 @@ export class Membership implements AsyncDisposable {
     readonly parameters: ParameterClient,
     readonly queue: UnitQueue,
     private readonly bus: NatsConnection,
+    private readonly shards: readonly ParameterServiceClient[],
   ) {}
 
   /**
    * Joins the run of the coordinator at an address.
+   * @returns 'complete' when there is nothing left to do in it
    * @throws ShowtellError `worker/refused`, `bus/unreachable`; the stream's error when nobody answers there
    */
   static async join(
     { address, hello, job, layout, onBusState }: JoinOptions,
     events: SessionEvents,
-  ): Promise<Membership> {
-    const service = connectParameters(address);
+  ): Promise<Membership | 'complete'> {
+    const token = new SessionToken();
+    const service = connectParameters(address, { session: token });
+    const shards: ParameterServiceClient[] = [];
     let session: Session | null = null;
     try {
       session = await Session.open(service, hello, events);
+      if (session === null) {
+        service.close();
+        return 'complete';
+      }
       const { welcome } = session;
       const bus = await connectBus({
         servers: welcome.natsUrl.split(','),
         name: `showtell worker ${hello.worker}`,
         onState: ({ type }) => onBusState(type),
       });
+      for (const { address: of } of welcome.shards) shards.push(connectParameters(of, { session: token }));
       const parameters = await ParameterClient.open({
         service,
         layout,
         worker: hello.worker,
         wire: job.wire.dtype,
-        sharedMemory: { directory: welcome.sharedMemory, nonce: welcome.sharedMemoryNonce },
+        sharedMemory: placeOf(welcome),
+        shards: welcome.shards.map((shard, i) => ({ service: shards[i] ?? service, sharedMemory: placeOf(shard) })),
       });
-      return new Membership(service, session, parameters, new UnitQueue(bus, welcome.unitStream), bus);
+      return new Membership(service, session, parameters, new UnitQueue(bus, welcome.unitStream), bus, shards);
     } catch (error) {
       await session?.[Symbol.asyncDispose]();
-      service.close();
+      for (const each of [service, ...shards]) each.close();
       throw error;
     }
   }
 
   /** Leaves: what is still leased is the broker's to offer again. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.bus.flush().catch(() => undefined);
+    // Over a connection that is half open nothing comes back.
+    await within(flushMs, this.bus.flush());
     await this.session[Symbol.asyncDispose]();
     await this.bus.close();
     await this.parameters.close();
-    this.service.close();
+    for (const service of [this.service, ...this.shards]) service.close();
   }
+}
+
+function placeOf(at: Pick<Welcome, 'sharedMemory' | 'sharedMemoryNonce'>): SharedPlace {
+  return { directory: at.sharedMemory, nonce: at.sharedMemoryNonce };
 }

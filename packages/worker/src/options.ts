@@ -1,6 +1,8 @@
 import { hostname } from 'node:os';
 import { parseArgs } from 'node:util';
 import { ShowtellError } from '@showtell/shared/errors.js';
+import { parseMemorySize } from '@showtell/shared/service/memory-size.js';
+import { toldToLeave } from '@showtell/shared/service/worker-exit.js';
 
 /** What a worker is started with. */
 export interface WorkerOptions {
@@ -14,6 +16,10 @@ export interface WorkerOptions {
   readonly parent: boolean;
   /** Whether only the run's end is a good end: a coordinator that stops is awaited, a signal ends with exit code 75. */
   readonly untilComplete: boolean;
+  /** Resident bytes after which it leaves, to be replaced; null: by its cgroup's limit. */
+  readonly maxMemory: number | null;
+  /** Folder with certificates and keys; null: what the environment says. */
+  readonly tls: string | null;
   readonly metrics: { readonly host: string; readonly port: number };
 }
 
@@ -26,11 +32,14 @@ Options:
   --run DIR                the run's folder, on the coordinator's machine
   --coordinator HOST:PORT  a coordinator elsewhere; with --job and, if the job names none that is here, --data
   --job FILE               the job file of that run
-  --data DIR               the data folder on this machine
+  --data PLACE             the data: a folder on this machine, or a bucket, nats://HOST:PORT/BUCKET
   --id NAME                this worker's name in the run (default: worker-HOST-PID)
-  --wait TIME              how long to look for a coordinator, at first and after one is lost: 90, 90s, 5m (default: 60s)
-  --until-complete         exit 0 at the run's end only: outlast coordinators that stop, exit 75 when told to leave
+  --wait TIME              how long to look for a coordinator or a bucket's data, also after one is lost: 90, 90s, 5m (default: 60s)
+  --until-complete         exit 0 at the run's end only: outlast coordinators that stop, exit ${toldToLeave} when told to leave
+  --max-memory SIZE        leave, to be replaced, once more than this is resident: 4G, 512M (default: 90 % of the cgroup's
+                           limit, if it has one)
   --parent                 end when standard input closes, as it does when the parent process ends
+  --tls DIR                certificates and keys of "showtell certs" (default: SHOWTELL_TLS, else nothing is secured)
   --metrics-host HOST      address of /metrics, /healthz, /readyz (default: 127.0.0.1)
   --metrics-port PORT      its port; 0 takes a free one (default: 0)
   -h, --help               print this help
@@ -38,9 +47,10 @@ Options:
 Any number of workers may join and leave at any time; the run's parameters are the same, bit for bit. SIGTERM or Ctrl-C
 lets it finish the unit it is at and leave; a second one ends it at once.
 
-Exit codes: 0 the run ended or the worker was told to leave (75 with --until-complete, as a work queue on Kubernetes
-wants it: whoever exits 0 there tells that all work is done), 69 no coordinator was found in time, 78 the run does not
-take this worker (another version, job, data set or other numbers on this machine).
+Exit codes: 0 the run ended or the worker was told to leave (${toldToLeave} with --until-complete, as a work queue on Kubernetes
+wants it: whoever exits 0 there tells that all work is done), ${toldToLeave} also when it outgrew --max-memory, 69 no coordinator was
+found in time, 77 the run does not take this worker's certificate, 78 nor this worker (another version, job, data set or
+other numbers on this machine).
 
 Examples:
   showtell worker --run runs/demo
@@ -62,7 +72,9 @@ export function parseWorkerOptions(argv: readonly string[]): WorkerOptions | nul
         : { coordinator: coordinator ?? '', job: job ?? '', data: values.data ?? null },
     waitSeconds: secondsOf(values.wait ?? '60s'),
     parent: values.parent === true,
+    tls: values.tls ?? null,
     untilComplete: values['until-complete'] === true,
+    maxMemory: values['max-memory'] === undefined ? null : sizeOf(values['max-memory']),
     metrics: { host: values['metrics-host'] ?? '127.0.0.1', port: portOf(values['metrics-port'] ?? '0') },
   };
 }
@@ -80,6 +92,8 @@ function parsed(argv: readonly string[]) {
         wait: { type: 'string' },
         parent: { type: 'boolean' },
         'until-complete': { type: 'boolean' },
+        'max-memory': { type: 'string' },
+        tls: { type: 'string' },
         'metrics-host': { type: 'string' },
         'metrics-port': { type: 'string' },
         help: { type: 'boolean', short: 'h' },
@@ -94,6 +108,12 @@ function secondsOf(text: string): number {
   const [, number = '', unit = 's'] = /^(\d+(?:\.\d+)?)(s|m|h)?$/.exec(text) ?? [];
   if (number === '') throw invalid(`--wait ${text} is no time such as 90, 90s or 5m`);
   return Number(number) * (unit === 'h' ? 3600 : unit === 'm' ? 60 : 1);
+}
+
+function sizeOf(text: string): number {
+  const bytes = parseMemorySize(text);
+  if (bytes === null) throw invalid(`--max-memory ${text} is no size such as 4G or 512M`);
+  return bytes;
 }
 
 function portOf(text: string): number {

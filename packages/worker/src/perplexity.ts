@@ -8,6 +8,7 @@ import { EngineThread } from './engine/engine-thread.js';
 import { openDecoderFor } from './input/image-decoder.js';
 import { inputRulesOf } from './input/input-rules.js';
 import { drawImage } from './input/prepare-unit.js';
+import { endWithParent } from './parent.js';
 import { readPairs } from './perplexity/read-pairs.js';
 import { recordFiles } from './perplexity/record-files.js';
 import { sumLosses, type LossSums } from './perplexity/sum-losses.js';
@@ -108,4 +109,5 @@ function parseOptions(argv: readonly string[]): PerplexityOptions {
   return { checkpoint, records, vocabulary, json, engine, progress };
 }
 
-endProcess('perplexity', main(process.argv.slice(2)));
+endWithParent();
+endProcess('showtell perplexity', main(process.argv.slice(2)));

@@ -1,5 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { localData, whenDataAreThere } from '@showtell/shared/bus/open-data.js';
 import { readManifest } from '@showtell/shared/data/dataset.js';
 import { readVocabulary, type Vocabulary } from '@showtell/shared/data/vocabulary.js';
 import { ShowtellError } from '@showtell/shared/errors.js';
@@ -9,27 +10,45 @@ import { loadJob, parseJob } from '@showtell/shared/job/load-job.js';
 import { hashOfWeights } from '@showtell/shared/tensors/weights-files.js';
 import type { WorkerOptions } from './options.js';
 
-/** What a worker must know of a run before it joins, and shows in its greeting. */
-export interface RunFacts {
+/** The job that a worker is to compute, and where its data are. */
+export interface RunJob {
   readonly job: Job;
   readonly jobSha256: string;
-  readonly directory: string;
+  /** Of the data: a folder, or a bucket's URL. */
+  readonly location: string;
+}
+
+/** What a worker must know of a run's data before it joins, and shows in its greeting. */
+export interface DataFacts {
   readonly datasetDigest: string;
   readonly vocabulary: Vocabulary;
 }
 
-/** @throws ShowtellError `run/missing`, `job/…`, `data/…`, `file/missing` */
-export async function readRunFacts(run: WorkerOptions['run']): Promise<RunFacts> {
+/** @throws ShowtellError `run/missing`, `job/…`, `file/missing` */
+export async function readRunJob(run: WorkerOptions['run']): Promise<RunJob> {
   const { job, encoderWeights } = 'folder' in run ? fromFolder(run.folder) : await fromJob(run.job);
-  const directory = ('data' in run ? run.data : null) ?? job.data.directory;
-  if (directory === undefined)
-    throw new ShowtellError('usage/invalid', {
-      detail: 'the job names no data folder: give --data',
-      command: 'worker',
-    });
-  const manifest = await readManifest(directory);
-  const vocabulary = await readVocabulary(join(directory, manifest.vocabulary.file));
-  return { job, jobSha256: jobDigest(job, encoderWeights), directory, datasetDigest: manifest.digest, vocabulary };
+  const location = ('data' in run ? run.data : null) ?? job.data.directory;
+  if (location === undefined)
+    throw new ShowtellError('usage/invalid', { detail: 'the job names no data: give --data', command: 'worker' });
+  return { job, jobSha256: jobDigest(job, encoderWeights), location };
+}
+
+/**
+ * Waits for a bucket's data as for a coordinator.
+ * @param stopped asked between tries
+ * @returns null when stopped before they were there
+ * @throws ShowtellError `data/…`, `bus/…`
+ */
+export async function readDataFacts(
+  { job, location }: RunJob,
+  waitSeconds: number,
+  stopped: () => boolean,
+): Promise<DataFacts | null> {
+  const there = await whenDataAreThere(() => localData(location, job.data), waitSeconds, stopped);
+  if (there === null) return null;
+  const manifest = await readManifest(there.directory);
+  const vocabulary = await readVocabulary(join(there.directory, manifest.vocabulary.file));
+  return { datasetDigest: manifest.digest, vocabulary };
 }
 
 function fromFolder(folder: string): { job: Job; encoderWeights: string | null } {

@@ -4,6 +4,9 @@ import { parametersOf } from '@showtell/shared/model/parameters.js';
 import { serveHttp } from '@showtell/shared/service/http.js';
 import { openLog } from '@showtell/shared/service/log.js';
 import { announceProcess } from '@showtell/shared/service/process-file.js';
+import { memorySize } from '@showtell/shared/service/memory-size.js';
+import { toldToLeave } from '@showtell/shared/service/worker-exit.js';
+import { openTracing } from '@showtell/shared/service/open-tracing.js';
 import { layOut } from '@showtell/shared/tensors/layout.js';
 import { version } from '@showtell/shared/version.js';
 import { chooseEngine, prepareEngine } from './engine/choose-engine.js';
@@ -13,34 +16,32 @@ import { joinWhenThere } from './find-coordinator.js';
 import { inputRulesOf } from './input/input-rules.js';
 import { Prefetcher } from './input/prefetch.js';
 import { watchLife } from './life.js';
+import { usualBound, watchMemory } from './memory-bound.js';
 import { Membership } from './membership.js';
 import { openWorkerMetrics } from './metrics.js';
 import type { WorkerOptions } from './options.js';
-import { readRunFacts } from './run-facts.js';
+import { readDataFacts, readRunJob } from './run-facts.js';
+import { watchGpu } from './watch-gpu.js';
 import { Worker, type WorkerState } from './worker.js';
 
-/** sysexits' "try again": units are left, and another worker may compute them. */
-const toldToLeave = 75;
-
 /**
- * A worker process from its start to its end: job → engine → input → coordinator → work.
+ * A worker process from its start to its end: job → data → engine → input → coordinator → work.
  *
  * @returns the process's exit code
  * @throws ShowtellError what keeps it from working; `worker/refused`, `worker/canary-refused`, `worker/no-coordinator`
  */
 export async function runWorker(options: WorkerOptions): Promise<number> {
-  const facts = await readRunFacts(options.run);
+  const asked = await readRunJob(options.run);
+  const { job, location } = asked;
   const folder = 'folder' in options.run ? options.run.folder : null;
   using log = openLog({
     fields: { role: 'worker', worker: options.id },
     ...(folder === null ? {} : { file: join(folder, 'logs', `${fileName(options.id)}.log`) }),
   });
-  const { job, vocabulary } = facts;
-  const choice = chooseEngine(job);
-  prepareEngine(choice);
-  log.info('starting', { version, engine: choice.name, reason: choice.reason, pid: process.pid });
-
+  await using tracing = await openTracing({ service: 'showtell-worker', instance: options.id, log });
   let worker: Worker | null = null;
+  /** Names the run too, once it has joined one. */
+  let named = log;
   const metrics = openWorkerMetrics();
   const state = (): WorkerState => worker?.state ?? 'starting';
   await using http = await serveHttp({
@@ -54,50 +55,76 @@ export async function runWorker(options: WorkerOptions): Promise<number> {
   using announced = folder === null ? null : announceProcess(folder, fileName(options.id), announcement);
   using life = watchLife(options.parent, {
     drain: (reason) => {
-      log.info('draining', { reason });
+      named.info('draining', { reason });
       worker?.drain();
     },
     force: () => announced?.[Symbol.dispose](),
   });
 
+  const leaving = options.untilComplete ? toldToLeave : 0;
+  const facts = await readDataFacts(asked, options.waitSeconds, () => life.ending);
+  if (facts === null) return leaving;
+  const { vocabulary } = facts;
+  const choice = chooseEngine(job);
+  prepareEngine(choice);
+  log.info('starting', { version, engine: choice.name, reason: choice.reason, pid: process.pid });
+
   const engine = await EngineThread.open(choice.name, choice.options);
   // The addon does not outlive a process.exit under it: its thread ends first, whatever happens.
   await using _engine = { [Symbol.asyncDispose]: () => engine.close() };
   const rules = inputRulesOf(job, vocabulary.unkId);
-  await using input = await Prefetcher.open({ directory: facts.directory, engine: job.engine, rules }, (error) => {
+  await using input = await Prefetcher.open({ location, data: job.data, engine: job.engine, rules }, (error) => {
     metrics.series.corruptRecords.inc({ kind: 'bytes' });
     log.warn('while reading', { error });
   });
   const description = describe(engine.fingerprint);
   metrics.series.info.set({ worker: options.id, engine: choice.name, device: engine.fingerprint.device, version }, 1);
   log.info('ready', { engine: description });
+  using _gpu =
+    engine.fingerprint.device === 'cuda' ? watchGpu(process.env['CUDA_VISIBLE_DEVICES'] ?? '0', metrics.series) : null;
 
   const layout = layOut(parametersOf(job.model));
-  const parts = { id: options.id, job, layout, vocabulary, rules, engine, input, metrics, log };
+  const parts = { id: options.id, job, layout, vocabulary, rules, engine, input, metrics, log, tracing };
   const hello = {
     worker: options.id,
     pid: process.pid,
     host: hostname(),
     version,
-    jobSha256: facts.jobSha256,
+    jobSha256: asked.jobSha256,
     datasetDigest: facts.datasetDigest,
     engine: description,
   };
-  const leaving = options.untilComplete ? toldToLeave : 0;
+  const memory = { outgrown: false };
+  const bound = options.maxMemory ?? usualBound();
+  // One that has computed nothing yet could be replaced by nothing better.
+  using _memory = watchMemory(bound, (resident) => {
+    if (worker === null || worker.done === 0) return false;
+    memory.outgrown = true;
+    const sizes = { resident: memorySize(resident), bound: memorySize(bound ?? 0), units: worker.done };
+    named.warn('memory has grown past its bound: this worker finishes its unit and leaves, to be replaced', sizes);
+    worker.drain();
+    return true;
+  });
   for (;;) {
     worker = new Worker(parts);
     const { events } = worker;
     const onBusState = (change: string): void => {
-      log.info('bus', { change });
+      named.info('bus', { change });
       if (change === 'reconnected') metrics.series.reconnects.inc({ to: 'nats' });
     };
     const join = (address: string) => Membership.join({ address, hello, job, layout, onBusState }, events);
     const member = await joinWhenThere(options, join, () => life.ending);
     if (member === null) return leaving;
-    if (life.ending) worker.drain();
+    if (member === 'complete') {
+      log.info('the run is complete');
+      return 0;
+    }
+    named = log.child({ run: member.session.welcome.run });
+    if (life.ending || memory.outgrown) worker.drain();
     const departure = await worker.work(member).finally(() => member[Symbol.asyncDispose]());
-    log.info('left', { departure });
+    named.info('left', { departure });
     if (departure === 'complete') return 0;
+    if (memory.outgrown) return toldToLeave;
     if (departure === 'drained' || (departure === 'stopped' && !options.untilComplete)) return leaving;
     if (departure === 'stopped') continue;
     metrics.series.reconnects.inc({ to: 'parameter-server' });

@@ -6,6 +6,7 @@ import { version } from '@showtell/shared/version.js';
 import { Captioner, checkBeam, mostBeam } from './caption/captioner.js';
 import { onEngine } from './caption/engine-asked.js';
 import { loadCheckpoint } from './caption/load-checkpoint.js';
+import { quietPictures } from './caption/quiet-pictures.js';
 import { PictureThreads } from './caption/picture-threads.js';
 import { endProcess } from './end-process.js';
 import { watchLife } from './life.js';
@@ -25,6 +26,7 @@ async function main(argv: readonly string[]): Promise<number> {
   using log = openLog({ fields: { role: 'serve' } });
   const model = await onEngine(await loadCheckpoint(options.checkpoint, options.vocabulary), options.engine);
   const { job } = model;
+  quietPictures(job);
   const defaultBeam = checkBeam(options.beam ?? job.evaluation.beam, model, 'serve');
   const rules = {
     maxBytes: Math.floor(options.maxMegabytes * 1_048_576),
@@ -98,6 +100,4 @@ async function main(argv: readonly string[]): Promise<number> {
   return 0;
 }
 
-// What TensorFlow refuses comes as an error; its own lines would say it twice.
-process.env['TF_CPP_MIN_LOG_LEVEL'] ??= '3';
-endProcess('serve', main(process.argv.slice(2)));
+endProcess('showtell serve', main(process.argv.slice(2)));

@@ -1,19 +1,24 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { status, type ServiceError } from '@grpc/grpc-js';
 import { ShowtellError } from '@showtell/shared/errors.js';
-import type {
-  Command,
-  Hello,
-  ParameterServiceClient,
-  SessionRequest,
-  SessionResponse,
-  Version,
-  Welcome,
+import {
+  type Command,
+  Command_Kind,
+  type Hello,
+  type ParameterServiceClient,
+  type SessionRequest,
+  type SessionResponse,
+  type UnitOffer,
+  type Version,
+  type Welcome,
 } from '@showtell/shared/generated/showtell/v1/parameters.js';
 
 export interface SessionEvents {
   /** Which parameters are current; the same version comes again when its phase is decided. */
   version(version: Version): void;
   command(command: Command): void;
+  /** A unit that another worker is slow with. */
+  offer(offer: UnitOffer): void;
 }
 
 /** A coordinator that answers no Hello within this time is not there. */
@@ -30,10 +35,12 @@ export class Session implements AsyncDisposable {
 
   /**
    * Says Hello.
-   * @throws ShowtellError `worker/refused` when this worker's job, data or version are not the run's
+   * @returns null when the run is over
+   * @throws ShowtellError `worker/refused` when this worker's job, data or version are not the run's,
+   * `worker/not-permitted` when its certificate is not a worker's
    * @throws the stream's error when no coordinator answers
    */
-  static async open(service: ParameterServiceClient, hello: Hello, events: SessionEvents): Promise<Session> {
+  static async open(service: ParameterServiceClient, hello: Hello, events: SessionEvents): Promise<Session | null> {
     const call = service.session();
     const ended = new Promise<void>((resolve) => {
       call.on('end', () => {
@@ -42,12 +49,18 @@ export class Session implements AsyncDisposable {
       });
       call.on('close', resolve);
     });
-    const answer = new Promise<Welcome>((resolve, reject) => {
-      call.on('error', reject);
+    let isWelcome = false;
+    const answer = new Promise<Welcome | null>((resolve, reject) => {
+      call.on('error', (error: ServiceError) => {
+        const isForbidden = error.code === status.PERMISSION_DENIED;
+        const facts = { address: call.getPeer(), detail: error.details };
+        reject(isForbidden ? new ShowtellError('worker/not-permitted', facts, { cause: error }) : error);
+      });
       call.on('end', () => reject(new Error('the coordinator closed the session')));
       call.on('data', ({ message }: SessionResponse) => {
         switch (message?.$case) {
           case 'welcome':
+            isWelcome = true;
             resolve(message.value);
             return;
           case 'refusal':
@@ -57,7 +70,11 @@ export class Session implements AsyncDisposable {
             events.version(message.value);
             return;
           case 'command':
+            if (!isWelcome && message.value.kind === Command_Kind.KIND_COMPLETE) resolve(null);
             events.command(message.value);
+            return;
+          case 'offer':
+            events.offer(message.value);
             return;
           case undefined:
             return;
@@ -73,7 +90,10 @@ export class Session implements AsyncDisposable {
         throw new Error('the coordinator did not answer the greeting');
       });
       late.catch(() => undefined);
-      return new Session(call, await Promise.race([answer, late]), ended);
+      const welcome = await Promise.race([answer, late]);
+      if (welcome !== null) return new Session(call, welcome, ended);
+      call.end();
+      return null;
     } catch (error) {
       call.cancel();
       throw error;

@@ -1,6 +1,7 @@
 import type { Vocabulary } from '@showtell/shared/data/vocabulary.js';
 import type { Job } from '@showtell/shared/job/job.js';
 import type { Logger } from '@showtell/shared/service/log.js';
+import type { Tracing } from '@showtell/shared/service/tracing.js';
 import type { ParameterLayout } from '@showtell/shared/tensors/layout.js';
 import type { Engine } from './engine/engine.js';
 import type { Prefetcher } from './input/prefetch.js';
@@ -18,4 +19,5 @@ export interface WorkerParts {
   readonly input: Prefetcher;
   readonly metrics: WorkerMetrics;
   readonly log: Logger;
+  readonly tracing: Tracing;
 }

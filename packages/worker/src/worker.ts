@@ -6,24 +6,31 @@ import {
   Command_Kind,
   Phase,
   type Command,
+  type UnitOffer,
   type Version,
-  type VersionId,
 } from '@showtell/shared/generated/showtell/v1/parameters.js';
-import type { UnitId } from '@showtell/shared/generated/showtell/v1/unit.js';
+import { openWindow } from '@showtell/shared/job/asynchronous.js';
+import type { Logger } from '@showtell/shared/service/log.js';
+import { traced } from '@showtell/shared/service/tracing.js';
+import { unitFields } from '@showtell/shared/plan/unit-fields.js';
 import { isTransient } from '@showtell/shared/rpc/channel.js';
 import { Bell } from './bell.js';
-import { UnitComputer, unitName } from './compute-unit.js';
+import { UnitComputer } from './compute-unit.js';
 import { HeldUnits, type HeldUnit } from './held-units.js';
 import type { Membership } from './membership.js';
+import { secondLease } from './second-lease.js';
 import { WaitingTimes } from './waiting-times.js';
+import { excess, isDue, isOf, isStale, type Window } from './what-to-hold.js';
 import type { WorkerParts } from './worker-parts.js';
+
+const workerStates = ['starting', 'waiting', 'computing', 'draining', 'stopped'] as const;
 
 /**
  * What a worker is doing. `starting`: the engine and the data are being opened, a coordinator looked for. `waiting`: for
  * a unit, or for the version that the units it holds are to be computed with. `computing`: a unit. `draining`: takes no
  * more units and ends what it began. `stopped`: holds nothing.
  */
-export type WorkerState = 'starting' | 'waiting' | 'computing' | 'draining' | 'stopped';
+export type WorkerState = (typeof workerStates)[number];
 
 /** How a membership ended; `lost`: the coordinator is gone and another may come. */
 export type Departure = 'complete' | 'stopped' | 'drained' | 'lost';
@@ -48,15 +55,35 @@ export class Worker {
   private unitsOfStep = 0;
   private unitsOfLastStep = 1;
   private unitsDone = 0;
+  private shift: Shift | null = null;
+  /** Whether the version held was the newest when it was asked for, for the unit that is next. */
+  private isRefreshed = false;
+  private readonly window: Window;
   private readonly times: WaitingTimes;
   private readonly bell = new Bell();
+  /** Names the run, once it is known. */
+  private log: Logger;
 
   constructor(private readonly parts: WorkerParts) {
     this.times = new WaitingTimes(parts.metrics);
+    this.log = parts.log;
+    const { asynchronous } = parts.job;
+    this.window = asynchronous === null ? null : openWindow(asynchronous);
+    this.become('starting');
+  }
+
+  /** Units computed for this coordinator. */
+  get done(): number {
+    return this.unitsDone;
   }
 
   get state(): WorkerState {
     return this.stateNow;
+  }
+
+  private become(state: WorkerState): void {
+    this.stateNow = state;
+    for (const each of workerStates) this.parts.metrics.series.state.set({ state: each }, each === state ? 1 : 0);
   }
 
   /** To be called for what the session says, from its first message on. */
@@ -70,13 +97,18 @@ export class Worker {
       this.bell.ring();
     },
     command: ({ kind, reason }: Command): void => {
-      this.parts.log.info('told by the coordinator', { command: Command_Kind[kind], reason });
+      this.log.info('told by the coordinator', { command: Command_Kind[kind], reason });
       if (kind === Command_Kind.KIND_PAUSE) this.paused = true;
       else if (kind === Command_Kind.KIND_RESUME) this.paused = false;
       else if (kind === Command_Kind.KIND_DRAIN) this.draining = true;
       else if (kind === Command_Kind.KIND_COMPLETE) this.departure ??= 'complete';
       else if (kind === Command_Kind.KIND_STOP) this.departure ??= 'stopped';
       this.bell.ring();
+    },
+    offer: (offer: UnitOffer): void => {
+      const lease = secondLease(offer);
+      if (lease === null || this.shift === null || this.shift.held.has(lease.unit.id)) return;
+      if (this.departure === null && !this.draining) this.hold(lease, this.shift);
     },
   };
 
@@ -91,7 +123,9 @@ export class Worker {
    * @throws what this worker cannot go on after: `worker/canary-refused`, an engine that died
    */
   async work(member: Membership): Promise<Departure> {
-    const { job, log } = this.parts;
+    const { job } = this.parts;
+    const { run } = member.session.welcome;
+    this.log = this.parts.log.child({ run });
     void member.session.ended.then(() => {
       this.departure ??= 'lost';
       this.bell.ring();
@@ -101,21 +135,26 @@ export class Worker {
       returned: (unit, reason, dropped) =>
         member.session.send({ $case: 'leaseReturned', value: { unit, reason, dropped } }),
     });
-    const computer = new UnitComputer(this.parts, member, held, this.times, () => this.bell.ring());
+    const computer = new UnitComputer({ ...this.parts, log: this.log }, member, held, this.times, () =>
+      this.bell.ring(),
+    );
     const shift: Shift = { member, held, computer };
+    this.shift = shift;
+    this.report(member);
     const report = setInterval(() => this.report(member), reportMs);
-    log.info('joined', { run: member.session.welcome.run, exchange: member.parameters.transport });
+    this.log.info('joined', { exchange: member.parameters.transport });
     const leasing = this.leaseUnits(shift);
     try {
       return await this.computeUnits(shift);
     } finally {
+      this.shift = null;
       this.departure ??= 'stopped';
       this.bell.ring();
       clearInterval(report);
       await leasing;
       for (const unit of held.waiting) held.giveBack(unit, 'the worker leaves');
       this.report(member);
-      this.stateNow = 'stopped';
+      this.become('stopped');
     }
   }
 
@@ -125,31 +164,52 @@ export class Worker {
       const seen = this.bell.rung;
       if (this.departure !== null) return this.departure;
       const current = this.announced;
-      if (current?.id !== undefined) dropStale(held, current.id);
+      if (current !== null)
+        for (const unit of held.waiting)
+          if (isStale(unit.lease.unit.id, current, this.window)) held.drop(unit, 'stale');
       if (this.draining) {
         for (const unit of held.waiting) held.giveBack(unit, 'the worker leaves');
         if (held.settling === 0) return 'drained';
-      } else if (current !== null && !computer.holds(current)) {
-        await computer.takeVersion(current).catch((error: unknown) => this.meetAbsence(error, current));
+      }
+      const next =
+        current === null ? undefined : held.waiting.find(({ lease }) => isDue(lease.unit, current, this.window));
+      const version = current === null ? null : this.usable(current, next, computer);
+      if (current !== null && version === null && !this.draining && (this.window === null || next !== undefined)) {
+        const first = next ?? held.waiting.find((unit) => isOf(unit.lease.unit.id, current));
+        this.isRefreshed = await computer.takeVersion(current, first?.span).then(
+          () => true,
+          (error: unknown) => this.meetAbsence(error, current),
+        );
         continue;
       }
-      const next = current === null ? undefined : held.waiting.find((unit) => isDue(unit.lease.unit.id, current));
-      if (current === null || next === undefined) {
-        this.stateNow = this.draining ? 'draining' : 'waiting';
+      if (version === null || next === undefined) {
+        this.become(this.draining ? 'draining' : 'waiting');
         await this.times.waiting(held.waiting.length > 0 ? 'parameters' : 'unit', this.bell.after(seen));
         continue;
       }
-      this.stateNow = 'computing';
+      this.become('computing');
       held.begin(next);
       this.bell.ring();
+      this.isRefreshed = false;
       try {
-        await computer.compute(next, current);
+        await computer.compute(next, version);
         this.unitsDone++;
         this.unitsOfStep++;
       } catch (error) {
         this.fail(next, error, member, held);
       }
     }
+  }
+
+  /**
+   * The version to compute with, if it is held: the newest; or where each unit is applied as it comes, one that was the
+   * newest when it was asked for: others may come faster than they are read.
+   */
+  private usable(current: Version, next: HeldUnit | undefined, computer: UnitComputer): Version | null {
+    if (computer.holds(current)) return current;
+    const { taken } = computer;
+    if (this.window === null || !this.isRefreshed || taken === null || next === undefined) return null;
+    return isDue(next.lease.unit, taken, this.window) ? taken : null;
   }
 
   /** Leases units as there is room for them: `now` before `ahead`. */
@@ -183,7 +243,7 @@ export class Worker {
         const lease = await pull();
         if (lease !== null) this.receive(lease, shift);
       } catch (error) {
-        this.parts.log.warn('the broker gives no units', { error });
+        this.log.warn('the broker gives no units', { error });
         await delay(pollMs);
       }
     }
@@ -196,14 +256,16 @@ export class Worker {
   private appetite(held: HeldUnits): Appetite {
     if (this.paused) return 'none';
     if (held.waiting.length < this.room()) return 'any';
+    if (this.window !== null) return 'none';
     return this.stateNow === 'computing' ? 'none' : 'now';
   }
 
   private room(): number {
-    return this.stateNow === 'computing' ? 1 : Math.min(this.unitsOfLastStep, mostWaiting);
+    return this.stateNow === 'computing' || this.window !== null ? 1 : Math.min(this.unitsOfLastStep, mostWaiting);
   }
 
-  private receive(lease: Lease, { member, held, computer }: Shift): void {
+  private receive(lease: Lease, shift: Shift): void {
+    const { member, held } = shift;
     if (lease.unit.id.generation !== member.session.welcome.generation) {
       lease.acknowledge();
       return;
@@ -212,36 +274,54 @@ export class Worker {
       lease.giveBack();
       return;
     }
-    held.add(lease, computer.prepare(lease, this.announced?.phase ?? Phase.PHASE_UNSPECIFIED));
-    const farthest = held.waiting.at(-1);
-    const step = this.announced?.id?.step ?? 0;
-    if (farthest !== undefined && held.waiting.length > this.room() && farthest.lease.unit.id.step > step)
-      held.giveBack(farthest, 'a more urgent unit came');
+    this.hold(lease, shift);
+    const farthest = excess(held.waiting, this.room(), this.announced?.id?.step ?? 0, this.window);
+    if (farthest !== null) held.giveBack(farthest, 'a more urgent unit came');
+  }
+
+  /** Has a unit made ready for its turn. */
+  private hold(lease: Lease, { held, computer }: Shift): void {
+    const { run, step: ofStep, index, attempt } = lease.unit.id;
+    const span = this.parts.tracing.continue(lease.trace, 'unit', {
+      kind: 'consumer',
+      attributes: {
+        ...{ 'showtell.run': run, 'showtell.step': ofStep, 'showtell.unit': index, 'showtell.attempt': attempt },
+        ...{ 'showtell.worker': this.parts.id, 'showtell.lane': lease.lane },
+      },
+    });
+    const phase = this.announced?.phase ?? Phase.PHASE_UNSPECIFIED;
+    held.add(
+      lease,
+      traced(span.child('prepare'), () => computer.prepare(lease, phase)),
+      span,
+    );
     this.bell.ring();
   }
 
   /** The version is current no more, or the coordinator is gone: the session will say what is to be done. */
-  private async meetAbsence(error: unknown, wanted: Version): Promise<void> {
+  private async meetAbsence(error: unknown, wanted: Version): Promise<false> {
     const gone = error instanceof ShowtellError && error.code === 'parameters/version-gone';
     if (!gone && !isOutOfReach(error)) throw error;
-    this.parts.log.info('a version could not be read', { step: wanted.id?.step ?? 0, error });
+    this.log.info('a version could not be read', { step: wanted.id?.step ?? 0, error });
     const seen = this.bell.rung;
     if (this.announced === wanted && this.departure === null) await this.bell.after(seen, pollMs);
+    return false;
   }
 
   /** A unit that this worker could not compute; what isn't the unit's fault ends the worker. */
   private fail(unit: HeldUnit, error: unknown, member: Membership, held: HeldUnits): void {
-    const { log, metrics } = this.parts;
+    const { metrics } = this.parts;
     const { id } = unit.lease.unit;
     const code = error instanceof ShowtellError ? (error.code as string) : '';
     if (!unitFaults.includes(code)) {
       held.giveBack(unit, 'the worker fails');
       if (this.departure === null && !isOutOfReach(error)) throw error;
-      log.warn('the coordinator could not be reached', { unit: unitName(id), error });
+      this.log.warn('the coordinator could not be reached', { ...unitFields(id), error });
       return;
     }
     metrics.series.units.inc({ outcome: 'failed' });
-    log.warn('a unit could not be computed', { unit: unitName(id), error });
+    unit.span.end({ 'showtell.outcome': 'failed' }, error);
+    this.log.warn('a unit could not be computed', { ...unitFields(id), error });
     const text = error instanceof Error ? error.message : '';
     member.session.send({ $case: 'unitFailure', value: { unit: id, code, text } });
     // The coordinator offers it anew, as another attempt.
@@ -249,7 +329,17 @@ export class Worker {
   }
 
   private report(member: Membership): void {
-    this.parts.metrics.series.peakMemory.set(process.resourceUsage().maxRSS * 1024);
+    const { metrics, engine } = this.parts;
+    metrics.series.peakMemory.set(process.resourceUsage().maxRSS * 1024);
+    void engine.memory().then(
+      ({ tensors, graphs }) => {
+        metrics.series.tensors.set(tensors);
+        metrics.series.graphs.set(graphs);
+      },
+      // The engine has ended, which whoever computes with it is told too.
+      () => undefined,
+    );
+    const { data, parameters, unit } = this.times.seconds;
     member.session.send({
       $case: 'report',
       value: {
@@ -257,8 +347,11 @@ export class Worker {
         engineBytes: 0,
         unitsDone: this.unitsDone,
         computeSeconds: this.times.computing,
-        waitDataSeconds: this.times.seconds.data,
-        waitParametersSeconds: this.times.seconds.parameters,
+        waitDataSeconds: data,
+        waitParametersSeconds: parameters,
+        waitUnitSeconds: unit,
+        state: this.stateNow,
+        exchange: member.parameters.transport,
       },
     });
   }
@@ -272,23 +365,16 @@ interface Shift {
 }
 
 /** Reported against the unit; three of them stop the run with its records named. */
-const unitFaults: readonly string[] = ['data/record-corrupt', 'file/missing', 'engine/out-of-memory', 'engine/failed'];
-
-/** Whether a unit is to be computed with this version; until its phase is decided, only evaluations are. */
-function isDue(unit: UnitId, { id, phase }: Version): boolean {
-  if (id === undefined || unit.lineage !== id.lineage || unit.step !== id.step) return false;
-  return unit.evaluation || phase !== Phase.PHASE_UNSPECIFIED;
-}
-
-function dropStale(held: HeldUnits, current: VersionId): void {
-  for (const unit of held.waiting) {
-    const { lineage, step } = unit.lease.unit.id;
-    const stale = lineage < current.lineage || (lineage === current.lineage && step < current.step);
-    if (stale) held.drop(unit, 'stale');
-  }
-}
+const unitFaults: readonly string[] = [
+  'data/record-corrupt',
+  'data/object-corrupt',
+  'file/missing',
+  'engine/out-of-memory',
+  'engine/failed',
+];
 
 /** Whether a call failed for want of a coordinator; the session's end says so too, a moment later. */
 function isOutOfReach(error: unknown): boolean {
-  return isTransient(error) || (error as Partial<ServiceError> | null)?.code === status.CANCELLED;
+  const code = (error as Partial<ServiceError> | null)?.code;
+  return isTransient(error) || code === status.CANCELLED || code === status.UNAUTHENTICATED;
 }

@@ -1,8 +1,9 @@
-import type { NatsConnection } from 'nats';
-import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { ErrorCode, type NatsConnection, type NatsError } from 'nats';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { connectBus, type BusState } from '@showtell/shared/bus/connect.js';
 import { UnitQueue, UnitQueuePublisher, unitStreamName } from '@showtell/shared/bus/unit-queue.js';
-import type { Unit, UnitId } from '@showtell/shared/generated/showtell/v1/unit.js';
+import { Unit, type UnitId } from '@showtell/shared/generated/showtell/v1/unit.js';
+import { seal } from '@showtell/shared/rpc/seal.js';
 import { eventually } from '../../support/eventually.js';
 import { startTestNats, type TestNats } from '../../support/nats-server.js';
 
@@ -40,7 +41,7 @@ async function openQueue(
 function unit(step: number, index: number, more: Partial<UnitId> = {}): Unit & { id: UnitId } {
   const id = { run: 'r', generation: 1, lineage: 1, step, index, attempt: 1, evaluation: false, ...more };
   const records = [{ shard: 0, offset: 12, length: 100 }];
-  return { id, work: { $case: 'training', value: { records, seed: 0xffff_fff0 } } };
+  return { id, work: { $case: 'training', value: { records, seed: 0xffff_fff0, oldestVersion: step } } };
 }
 
 describe('UnitQueue', () => {
@@ -64,6 +65,22 @@ describe('UnitQueue', () => {
     const coming = worker.pull('now', 5_000);
     await publisher.publish('now', unit(0, 3));
     expect((await coming)?.unit.id.index).toBe(3);
+  });
+
+  it('takes what nobody could work on out of the queue, for every worker', async () => {
+    const { run, publisher, worker, other, connection } = await openQueue();
+    const idle = { ...unit(0, 1), work: undefined };
+    const records = [{ shard: 0, offset: 12, length: 100 }];
+    const elsewhere = { $case: 'evaluation', value: { kind: 1, split: 'nowhere', records } } as const;
+    const subject = `showtell.${run}.g1.units.now`;
+    connection.publish(`${subject}.a`, seal(Buffer.from('no message')));
+    connection.publish(`${subject}.b`, seal(Unit.encode(idle).finish()));
+    connection.publish(`${subject}.c`, seal(Unit.encode({ ...unit(0, 2), work: elsewhere }).finish()));
+    await connection.flush();
+    await publisher.publish('now', unit(0, 3));
+    const got = [await worker.pull('now'), await other.pull('now'), await worker.pull('now'), await other.pull('now')];
+    expect(got.map((lease) => lease?.unit.id.index ?? null)).toEqual([null, null, null, 3]);
+    await eventually('nothing of it is left', async () => (await publisher.depth()).now.unacknowledged === 1);
   });
 
   it('gives one unit to one worker', async () => {
@@ -125,12 +142,24 @@ describe('UnitQueue', () => {
     expect((await worker.pull('ahead', 1_000))?.unit.id.step).toBe(2);
   });
 
-  it('drops what is no unit instead of giving it', async () => {
+  it('drops what names no unit instead of giving it', async () => {
     const { publisher, worker, connection, run } = await openQueue();
-    await connection.jetstream().publish(`showtell.${run}.g1.units.now.x`, new Uint8Array());
+    await connection.jetstream().publish(`showtell.${run}.g1.units.now.x`, seal(new Uint8Array()));
     await publisher.publish('now', unit(0, 1));
     expect(await worker.pull('now')).toBeNull();
     expect((await worker.pull('now'))?.unit.id.index).toBe(1);
+  });
+
+  it('refuses a unit of which a bit is wrong, asks for it thrice, as the way here may have done it, and drops it', async () => {
+    const { publisher, worker, connection, run } = await openQueue();
+    const damaged = seal(Unit.encode(unit(0, 0)).finish());
+    damaged[5] = (damaged[5] ?? 0) ^ 1;
+    await connection.jetstream().publish(`showtell.${run}.g1.units.now.x`, damaged);
+    for (let delivery = 0; delivery < 3; delivery++)
+      await expect(worker.pull('now', 1_000)).rejects.toMatchObject({ code: 'bus/damaged-message' });
+    await publisher.publish('now', unit(0, 1));
+    expect((await worker.pull('now', 1_000))?.unit.id.index).toBe(1);
+    await eventually('nothing is left', async () => (await publisher.depth()).now.pending === 0);
   });
 });
 
@@ -188,6 +217,37 @@ describe('a broker that is killed', () => {
     let lease = null;
     await eventually('the worker gets it', async () => (lease = await queue.pull('now', 100)) !== null);
     expect(lease).toMatchObject({ unit: unit(0, 0) });
+  });
+
+  it('fails at once what waits for its answer, longer before the client would give it up', async () => {
+    await using own = await startTestNats();
+    const connection = await connectTo(own.url);
+    const publisher = await UnitQueuePublisher.open(connection, { run: 'r', generation: 1, leaseMs: 30_000 });
+    const queue = new UnitQueue(await connectTo(own.url), publisher.stream);
+    own.pause();
+    let timer: NodeJS.Timeout | undefined;
+    const clientGivesUp = new Promise((resolve) => (timer = setTimeout(resolve, 4_500, 'too late')));
+    const offered = publisher.publish('now', unit(0, 0)).catch((error: unknown) => (error as NatsError).code);
+    const pulled = queue.pull('now', 200);
+    own.restart();
+    const answers = await Promise.race([Promise.all([offered, pulled]), clientGivesUp]);
+    clearTimeout(timer);
+    expect(answers).toEqual([ErrorCode.Disconnect, null]);
+    // Nothing that is asked while it is away is kept for later: the client would drop it.
+    const meanwhile = await publisher.publish('now', unit(0, 0)).catch((error: unknown) => (error as NatsError).code);
+    expect(['503', ErrorCode.Disconnect]).toContain(meanwhile);
+  });
+
+  it('is found again though the clock was set back by an hour while it was away', async () => {
+    await using own = await startTestNats();
+    const states: string[] = [];
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 3_600_000 });
+    onTestFinished(() => void vi.useRealTimers());
+    await connectTo(own.url, (state) => states.push(state.type));
+    own.restart();
+    await eventually('the connection is noticed to be gone', () => states.includes('disconnected'));
+    vi.useRealTimers();
+    await eventually('it is back', () => states.includes('reconnected'));
   });
 
   it('is lost for good after the time the connection was given', async () => {

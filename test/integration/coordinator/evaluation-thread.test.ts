@@ -20,7 +20,7 @@ function resultsOf(evaluation: Pick<Evaluation, 'work'>): RecordEvaluation[][] {
       lossSum: 2.5 + i,
       tokens: 10,
       skipped: false,
-      captions: [{ caption: i === 1 ? 'a bus' : (captions[i] ?? ''), logProbability: -1 }],
+      captions: [{ caption: i === 1 ? 'a bus' : (captions[i] ?? ''), logProbability: -1, wordProbabilities: [] }],
     }));
   });
 }

@@ -1,6 +1,8 @@
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { encodeManifest } from '@showtell/coordinator/checkpoints/manifest.js';
+import { readManifest } from '@showtell/coordinator/checkpoints/read-checkpoint.js';
 import { parametersAt } from '../../support/coordinator-cluster.js';
 import { coordinatorSuite } from '../../support/coordinator-suite.js';
 import { eventually } from '../../support/eventually.js';
@@ -26,6 +28,21 @@ describe('a fork', () => {
     await again.ended;
     expect(again.of('step').map(({ step }) => step)).toEqual([3, 4]);
     expect(parametersAt(fork.folder, 4)).not.toBe(parametersAt(origin.folder, 4));
+  });
+
+  it('goes step by step, whatever units its asynchronous origin had open', async () => {
+    const origin = begin(['phases.joint.steps=0']);
+    await origin.worker(good('a'));
+    await origin.ended;
+    const checkpoint = origin.folder.at('checkpoints', '00000002');
+    const { manifestSha256, ...content } = readManifest(checkpoint);
+    writeFileSync(join(checkpoint, 'manifest.json'), encodeManifest({ ...content, missing: [1] }));
+    expect(readManifest(checkpoint).manifestSha256).not.toBe(manifestSha256);
+    expect(readManifest(checkpoint).missing).toEqual([1]);
+    const fork = begin(['phases.joint.steps=0', 'phases.decoderOnly.learningRate=0.2'], checkpoint);
+    await fork.worker(good('b'));
+    await fork.ended;
+    expect(fork.of('step').map(({ step }) => step)).toEqual([3, 4]);
   });
 
   /** A fork of step 2 that is rolled back to step 4 when no checkpoint of its own is sound any more. */

@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { sendCommand } from '@showtell/coordinator/commands.js';
 import { statusOfStopped } from '@showtell/coordinator/stopped-status.js';
-import { CommandRequest_Kind } from '@showtell/shared/generated/showtell/v1/control.js';
+import type { CommandRequest_Kind } from '@showtell/shared/generated/showtell/v1/control.js';
 import { Command_Kind, Phase, Verdict } from '@showtell/shared/generated/showtell/v1/parameters.js';
 import type { UnitId } from '@showtell/shared/generated/showtell/v1/unit.js';
 import { journalOf, newRun, parametersAt, RunningCoordinator, tinyJob } from '../../support/coordinator-cluster.js';
@@ -69,30 +69,30 @@ describe('a run that is interrupted', () => {
     const run = begin(['phases.decoderOnly.steps=1000000']);
     const worker = await run.worker(good('a'));
     const { run: name } = run.folder.identity();
-    const send = async (kind: CommandRequest_Kind) => sendCommand(await run.announced(), name, kind);
+    const send = async (kind: keyof typeof CommandRequest_Kind) => sendCommand(await run.announced(), name, kind);
     await run.until('step', 1);
-    expect(await send(CommandRequest_Kind.KIND_PAUSE)).toMatchObject({ run: name, state: 'paused' });
+    expect(await send('KIND_PAUSE')).toMatchObject({ run: name, state: 'paused' });
     await eventually('the worker knows', () => worker.commands.includes(Command_Kind.KIND_PAUSE));
     let step = -1;
     await eventually('it stands still', async () => {
-      const now = (await send(CommandRequest_Kind.KIND_STATUS)).step;
+      const now = (await send('KIND_STATUS')).step;
       const stands = now === step;
       step = now;
       return stands;
     });
     const late = await run.worker(good('late'));
     await eventually('one that joins later knows too', () => late.commands.includes(Command_Kind.KIND_PAUSE));
-    expect(await send(CommandRequest_Kind.KIND_RESUME)).toMatchObject({ state: 'training' });
+    expect(await send('KIND_RESUME')).toMatchObject({ state: 'training' });
     await run.until('step', step + 2);
-    const status = await send(CommandRequest_Kind.KIND_STATUS);
+    const status = await send('KIND_STATUS');
     expect(status).toMatchObject({ phase: 'decoder-only', generation: 1, lineage: 1 });
     expect(status.workers.map(({ id }) => id).sort()).toEqual(['a', 'late']);
-    await send(CommandRequest_Kind.KIND_STOP);
+    await send('KIND_STOP');
     await run.ended;
     expect(run.events.at(-1)).toMatchObject({ type: 'stopped' });
     const commands = journalOf(run.folder).flatMap((entry) => (entry.type === 'command' ? [entry.command] : []));
     expect(commands).toEqual(['pause', 'resume', 'stop']);
-    await expect(sendCommand({ nats: suite.nats.url }, name, CommandRequest_Kind.KIND_STATUS)).rejects.toMatchObject({
+    await expect(sendCommand({ nats: suite.nats.url }, name, 'KIND_STATUS')).rejects.toMatchObject({
       code: 'run/not-answering',
     });
   });

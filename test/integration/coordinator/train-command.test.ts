@@ -15,7 +15,14 @@ describe('the command that trains', () => {
   it('ends with exit code 10 when the guard is unmet', async () => {
     const job = tinyJob(suite.data.dataset, ['phases.decoderOnly.steps=1', 'evaluation.captionImages=0']);
     const folder = new RunFolder(join(temporaryFolder(), 'run'));
-    const service = { natsUrl: suite.nats.url, host: '127.0.0.1', grpcPort: 0, httpPort: 0 };
+    const service = {
+      natsUrl: suite.nats.url,
+      host: '127.0.0.1',
+      grpcPort: 0,
+      httpPort: 0,
+      shards: null,
+      pageToken: null,
+    };
     const notes: string[] = [];
     const presenter = {
       show: () => undefined,
@@ -32,6 +39,9 @@ describe('the command that trains', () => {
       { id: 'a', lossPerWord: () => 9 },
     );
     expect(await code).toMatchObject({ code: 10, last: { outcome: 'guard-unmet' }, bySignal: false });
-    expect(notes).toEqual([expect.stringContaining('guard-unmet: 1 decoder-only steps are done') as string]);
+    expect(notes).toEqual([
+      expect.stringMatching(/^watch it at http/u) as string,
+      expect.stringContaining('guard-unmet: 1 decoder-only steps are done') as string,
+    ]);
   });
 });

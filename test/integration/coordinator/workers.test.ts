@@ -1,11 +1,14 @@
+import { existsSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import type { ShowtellError } from '@showtell/shared/errors.js';
+import { Phase, Verdict } from '@showtell/shared/generated/showtell/v1/parameters.js';
 import type { UnitId } from '@showtell/shared/generated/showtell/v1/unit.js';
 import { Plan } from '@showtell/shared/plan/plan.js';
 import { journalOf, parametersAt } from '../../support/coordinator-cluster.js';
 import { coordinatorSuite, deedAt, stepsOf } from '../../support/coordinator-suite.js';
 import { eventually } from '../../support/eventually.js';
 import { scrape } from '../../support/scrape.js';
-import type { Deed } from '../../support/scripted-worker.js';
+import type { Deed, ScriptedWorker } from '../../support/scripted-worker.js';
 
 const suite = coordinatorSuite();
 const { begin, resume, good } = suite;
@@ -69,6 +72,44 @@ describe('a worker', () => {
 });
 
 describe('a unit', () => {
+  it('that lags is computed by an idle worker too, and the slow one comes too late', async () => {
+    const steps = ['phases.decoderOnly.steps=12'];
+    const reference = begin(steps);
+    await reference.worker(good('a'));
+    await reference.ended;
+
+    const run = begin(steps);
+    const holds = deedAt(6, 1, 'hold', 1);
+    let holder = '';
+    const deed = (id: UnitId, { name }: ScriptedWorker): Deed => {
+      // At step 8 it stands still, to be looked at.
+      const what = id.step === 8 && !id.evaluation ? 'hold' : holds(id);
+      if (what === 'hold' && id.step === 6) holder = name;
+      return what;
+    };
+    const workers = [await run.worker(good('a', { deed })), await run.worker(good('b', { deed }))];
+    await eventually('version 8 is saved', () => existsSync(run.folder.at('checkpoints', '00000008', 'manifest.json')));
+    const [slow, other] = holder === 'a' ? workers : workers.toReversed();
+    const held = { run: run.folder.identity().run, generation: 1, lineage: 1, step: 6, index: 1, attempt: 1, evaluation: false }; // prettier-ignore
+    expect(await slow?.push(held, 1, Phase.PHASE_DECODER_ONLY)).toMatchObject({ verdict: Verdict.VERDICT_STALE });
+    const { http } = await run.announced();
+    expect((await scrape(http)).get('showtell_units_redelivered_total{reason="straggler"}')).toBeGreaterThanOrEqual(1);
+    expect(parametersAt(run.folder, 8)).toBe(parametersAt(reference.folder, 8));
+    const counted = (await stepsOf(run.folder))[6]?.units.find(({ index }) => index === 1);
+    expect(counted).toMatchObject({ worker: other?.name, attempt: expect.toSatisfy((n: number) => n >= 2) as number });
+  });
+
+  it('that went to a worker which stands still, and never said so, is computed by an idle one', async () => {
+    const run = begin(['phases.decoderOnly.steps=12']);
+    const stopsAt = ({ step, index, attempt, evaluation }: UnitId): boolean =>
+      step === 6 && index === 1 && attempt === 1 && !evaluation;
+    for (const id of ['a', 'b']) await run.worker(good(id, { stopsAt }));
+    await run.ended;
+    // The broker would have given it to another by itself after half a minute, as the same attempt.
+    const counted = (await stepsOf(run.folder))[6]?.units.find(({ index }) => index === 1);
+    expect(counted?.attempt).toBeGreaterThanOrEqual(2);
+  });
+
   it('that three times cannot be computed ends the run, its records named', async () => {
     const run = begin();
     for (const id of ['a', 'b']) await run.worker(good(id, { deed: deedAt(1, 1, 'fail') }));
@@ -81,6 +122,15 @@ describe('a unit', () => {
     for (const { offset } of unit?.records ?? []) expect(records).toContain(`@${offset}`);
     // What was trained so far is kept.
     expect(parametersAt(run.folder, 1)).toMatch(/^[0-9a-f]{64}$/);
+  });
+
+  it('for which memory ran out three times ends the run with advice, and the job stays as it is', async () => {
+    const run = begin();
+    await run.worker(good('a', { deed: deedAt(1, 1, 'out-of-memory') }));
+    const error = await run.ended.catch((reason: unknown) => reason);
+    expect(error).toMatchObject({ code: 'unit/out-of-memory', exitCode: 71, facts: { unit: 'unit 1 of step 1' } });
+    expect((error as ShowtellError).remedy).toContain('batch.units');
+    expect(run.folder.job()).toMatchObject({ batch: { units: 2 } });
   });
 
   it('whose gradient is not finite twice ends the run', async () => {

@@ -2,7 +2,6 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { CheckpointStore } from '@showtell/coordinator/checkpoints/checkpoint-store.js';
 import { optimizerTensors } from '@showtell/coordinator/checkpoints/optimizer-tensors.js';
-import { Verdict } from '@showtell/shared/generated/showtell/v1/parameters.js';
 import { roundToBfloat16 } from '@showtell/shared/tensors/bfloat16.js';
 import { hashTensors } from '@showtell/shared/tensors/hash.js';
 import { layOut, type Segments } from '@showtell/shared/tensors/layout.js';
@@ -26,21 +25,21 @@ import {
   type ReferenceState,
   referenceStep,
 } from './reference.js';
+import { examples, type Phase, serverRun } from './two-steps.js';
 
 const decays: ReadonlySet<string> = new Set(specs.filter(({ l2 }) => l2).map(({ name }) => name));
-const examples = [4, 3, 4];
-
-type Phase = 'decoder-only' | 'joint';
 
 /** What an optimizer keeps before its first update. */
 function unused(optimizer: ReferenceOptimizer): ReferenceState {
   const [a, b] = [randomSegments(0, 0), randomSegments(0, 0)];
-  if (optimizer.name === 'rmsprop') for (const segment of Object.values(a)) segment.fill(1);
+  const first = optimizer.name === 'adagrad' ? optimizer.initialAccumulator : optimizer.name === 'rmsprop' ? 1 : 0;
+  for (const segment of Object.values(a)) segment.fill(first);
   return { slots: [a, b], updates: 0 };
 }
 
 const rmsprop = { name: 'rmsprop', decay: 0.9, momentum: 0.8, epsilon: 0.01 } as const;
 const adam = { name: 'adam', beta1: 0.9, beta2: 0.999, epsilon: 1e-8 } as const;
+const adagrad = { name: 'adagrad', initialAccumulator: 0.2 } as const;
 
 /** Two steps by the reference; its hash after each. */
 function referenceRun(phase: Phase, options: Partial<ReferenceOptions>): string[] {
@@ -65,38 +64,6 @@ function referenceRun(phase: Phase, options: Partial<ReferenceOptions>): string[
   });
 }
 
-interface Way {
-  readonly order?: readonly number[];
-  readonly sharedMemory?: boolean;
-  readonly sparse?: boolean;
-}
-
-/** The same two steps through the real server; its hash after each, as workers pull it. */
-async function serverRun(cluster: Cluster, phase: Phase, way: Way = {}): Promise<string[]> {
-  const { order = [0, 1, 2], sharedMemory = true, sparse = true } = way;
-  const workers = [await cluster.connect('a', sharedMemory), await cluster.connect('b', sharedMemory)];
-  const hashes: string[] = [];
-  for (const step of [0, 1]) {
-    const done = cluster.server.step({ step, phase, learningRate: 0.1 });
-    const { version } = cluster.server;
-    await Promise.all(
-      order.map(async (index, i) => {
-        const { dense, rows } = randomGradient(100 * step + index);
-        const gradient = unitGradient(version, index, dense, { examples: examples[index]! });
-        const others = Object.fromEntries(Object.entries(gradient.dense).filter(([name]) => name !== 'embedding'));
-        const pushed = sparse ? { ...gradient, dense: others, embeddingRows: rows } : gradient;
-        const answer = await workers[i % 2]!.push(pushed);
-        expect(answer).toEqual({ verdict: Verdict.VERDICT_ACCEPTED, detail: '' });
-      }),
-    );
-    await done;
-    const [a, b] = await Promise.all(workers.map((worker) => worker.pull(cluster.server.version)));
-    hashes.push(hashSegments(layout, a!.segments));
-    expect(hashSegments(layout, b!.segments)).toBe(hashes[step]);
-  }
-  return hashes;
-}
-
 describe('two steps give the bits of the reference', () => {
   it.each<[string, Phase, Partial<ReferenceOptions>, Record<string, unknown>]>([
     ['SGD, decoder alone', 'decoder-only', {}, {}],
@@ -110,6 +77,7 @@ describe('two steps give the bits of the reference', () => {
     ['RMSProp, joint', 'joint', { optimizer: rmsprop }, { optimizer: rmsprop }],
     ['Adam, joint', 'joint', { optimizer: adam }, { optimizer: adam }],
     ['Adam, decoder alone', 'decoder-only', { optimizer: adam }, { optimizer: adam }],
+    ['Adagrad, joint', 'joint', { optimizer: adagrad }, { optimizer: adagrad }],
     ['no clipping', 'joint', { clip: 1e6 }, { optimizer: { clip: 1e6 } }],
   ])('%s', async (_, phase, options, overrides) => {
     await using cluster = await startCluster({
@@ -128,7 +96,7 @@ describe('what must not reach the bits', () => {
     expect(await serverRun(cluster, 'joint')).toEqual(expected);
   });
 
-  it.each([rmsprop, adam])('1 or 3 threads, with $name', async (optimizer) => {
+  it.each([rmsprop, adam, adagrad])('1 or 3 threads, with $name', async (optimizer) => {
     const hashes = referenceRun('joint', { optimizer });
     for (const threads of [1, 3]) {
       await using cluster = await startCluster({ job: job({ optimizer }), threads });
@@ -174,6 +142,7 @@ describe('rows in few blocks, or none, are the dense gradient', () => {
     { name: 'momentum', momentum: 0.9 },
     rmsprop,
     adam,
+    adagrad,
   ];
 
   it.each(optimizers)('$name', async (optimizer) => {
@@ -207,7 +176,8 @@ describe('rows in few blocks, or none, are the dense gradient', () => {
       expect(hashSegments(layout, pulled.segments)).toBe(hashSegments(layout, parameters));
       const pinned = cluster.server.pin();
       const trained = layOut(specs.filter(({ group }) => group !== 'statistics'));
-      for (const [i, slot] of (pinned.optimizer?.slots ?? []).entries())
+      const { optimizer: kept } = await pinned.read();
+      for (const [i, slot] of (kept?.slots ?? []).entries())
         expect(hashSegments(trained, slot)).toBe(hashSegments(trained, state.slots[i]!));
       pinned.release();
     }
@@ -227,14 +197,15 @@ describe('what an optimizer keeps', () => {
     }
   }
 
-  const hashes = ({ server }: Cluster): string[] => {
-    const { parameters, optimizer, release } = server.pin();
+  const hashes = async ({ server }: Cluster): Promise<string[]> => {
+    const pinned = server.pin();
+    const { parameters, optimizer } = await pinned.read();
     const kept = hashTensors(optimizerTensors(layout, optimizer!));
-    release();
+    pinned.release();
     return [hashSegments(layout, parameters), kept];
   };
 
-  it.each([rmsprop, adam])('is all that $name goes on from, through a checkpoint', async (optimizer) => {
+  it.each([rmsprop, adam, adagrad])('is all that $name goes on from, through a checkpoint', async (optimizer) => {
     await using whole = await startCluster({ job: job({ optimizer }) });
     await steps(whole, 0, 4);
     await using first = await startCluster({ job: job({ optimizer }) });
@@ -258,42 +229,39 @@ describe('what an optimizer keeps', () => {
       canaries: {},
       metrics: {},
     };
-    await store.save({ about, layout, parameters: pinned.parameters, optimizer: pinned.optimizer });
+    await store.save({ about, layout, ...(await pinned.read()) });
     pinned.release();
     const { parameters, optimizer: kept } = await store.read(2, layout);
     const state = { step: 2, lineage: 0, phase: 'joint', parameters, optimizer: kept } as const;
     await using second = await startCluster({ job: job({ optimizer }), state });
     await steps(second, 2, 4);
-    expect(hashes(second)).toEqual(hashes(whole));
+    expect(await hashes(second)).toEqual(await hashes(whole));
     // Without it the parameters would be others.
     await using forgetful = await startCluster({ job: job({ optimizer }), state: { ...state, optimizer: null } });
     await steps(forgetful, 2, 4);
-    expect(hashes(forgetful)[0]).not.toBe(hashes(whole)[0]);
+    expect((await hashes(forgetful))[0]).not.toBe((await hashes(whole))[0]);
   });
 
-  it('by another optimizer is not used', async () => {
+  it.each([adam, adagrad])('by another optimizer is not used by $name', async (optimizer) => {
     const momentum = { name: 'momentum', slots: [randomSegments(9)], powers: null } as const;
     const state = { step: 0, lineage: 0, phase: 'joint', parameters: randomSegments(1) } as const;
-    await using forked = await startCluster({
-      job: job({ optimizer: adam }),
-      state: { ...state, optimizer: momentum },
-    });
-    await using fresh = await startCluster({ job: job({ optimizer: adam }), state: { ...state, optimizer: null } });
+    await using forked = await startCluster({ job: job({ optimizer }), state: { ...state, optimizer: momentum } });
+    await using fresh = await startCluster({ job: job({ optimizer }), state: { ...state, optimizer: null } });
     for (const cluster of [forked, fresh]) await steps(cluster, 0, 1);
-    expect(hashes(forked)).toEqual(hashes(fresh));
+    expect(await hashes(forked)).toEqual(await hashes(fresh));
   });
 
   it("and Adam's powers stand still in a step without examples", async () => {
     await using cluster = await startCluster({ job: job({ optimizer: adam }) });
     await steps(cluster, 0, 1);
-    const before = hashes(cluster);
+    const before = await hashes(cluster);
     const a = await cluster.connect('b');
     const done = cluster.server.step({ step: 1, phase: 'joint', learningRate: 0.1 });
     const { version } = cluster.server;
     const none = { examples: 0, tokens: 0, lossSum: 0, skipped: [0, 1, 2, 3] };
     for (const index of [0, 1, 2]) await a.push(unitGradient(version, index, randomGradient(index).dense, none));
     await done;
-    expect(hashes(cluster)).toEqual(before);
+    expect(await hashes(cluster)).toEqual(before);
   });
 });
 
@@ -303,10 +271,12 @@ it('bfloat16 on the wire gives one result by shared memory and by gRPC, from flo
   await using remote = await startCluster({ job: wire, sharedMemory: null });
   const hashes = await serverRun(shared, 'joint');
   expect(await serverRun(remote, 'joint', { sharedMemory: false })).toEqual(hashes);
-  const masters = [shared, remote].map(({ server }) => {
+  const masters: string[] = [];
+  for (const { server } of [shared, remote]) {
     const pinned = server.pin();
-    const hash = hashSegments(layout, pinned.parameters);
-    const { decoder, embedding, encoder, statistics } = pinned.parameters;
+    const { parameters } = await pinned.read();
+    masters.push(hashSegments(layout, parameters));
+    const { decoder, embedding, encoder, statistics } = parameters;
     const rounded: Segments = {
       decoder: roundToBfloat16(decoder),
       embedding: roundToBfloat16(embedding),
@@ -315,8 +285,7 @@ it('bfloat16 on the wire gives one result by shared memory and by gRPC, from flo
     };
     expect(hashSegments(layout, rounded)).toBe(hashes[1]);
     pinned.release();
-    return hash;
-  });
+  }
   expect(masters[0]).toBe(masters[1]);
   expect(masters[0]).not.toBe(hashes[1]);
 });

@@ -1,13 +1,24 @@
 import type { Server } from '@grpc/grpc-js';
 import type { UntypedServiceImplementation } from '@grpc/grpc-js';
 import {
+  type OpenShard,
   ParameterServer,
   type ParameterServerOptions,
 } from '@showtell/coordinator/parameter-server/parameter-server.js';
+import { RemoteShard } from '@showtell/coordinator/parameter-server/remote-shard.js';
+import { type ServedShard, serveShard } from '@showtell/coordinator/parameter-server/serve-shard.js';
 import { parameterHandlers } from '@showtell/coordinator/parameter-server/service.js';
-import { ParameterServiceService, Phase, type Version } from '@showtell/shared/generated/showtell/v1/parameters.js';
+import type { OpenSession } from '@showtell/coordinator/security/call-guard.js';
+import { openShardMetrics } from '@showtell/coordinator/parameter-server/shard-metrics.js';
+import type { PushVerdict } from '@showtell/coordinator/parameter-server/verdict.js';
+import type { ShowtellError } from '@showtell/shared/errors.js';
+import { Phase, type Verdict, type Version } from '@showtell/shared/generated/showtell/v1/parameters.js';
 import { type Job, jobSchema } from '@showtell/shared/job/job.js';
+import { openLog } from '@showtell/shared/service/log.js';
+import { noTracing } from '@showtell/shared/service/tracing.js';
 import { connectParameters, listen, newGrpcServer } from '@showtell/shared/rpc/channel.js';
+import { SessionToken } from '@showtell/shared/rpc/session-token.js';
+import { sealedParameterService } from '@showtell/shared/rpc/sealed-service.js';
 import {
   allocateSegments,
   layOut,
@@ -16,6 +27,7 @@ import {
   tensorView,
 } from '@showtell/shared/tensors/layout.js';
 import { ParameterClient, type UnitGradient } from '@showtell/worker/parameters/client.js';
+import type { SharedPlace } from '@showtell/worker/parameters/part-link.js';
 
 /** A small model with what makes a layout irregular: more than one block, odd sizes, rows that straddle blocks. */
 export const specs = [
@@ -68,16 +80,50 @@ export function randomGradient(seed: number): { dense: Segments; rows: { numbers
   return { dense, rows: { numbers, values } };
 }
 
+type ClusterOptions = Partial<ParameterServerOptions> &
+  Pick<ParameterServerOptions, 'job'> & {
+    readonly shards?: number;
+    /** Of a shard that is lost. */
+    readonly onLost?: (error: ShowtellError) => void;
+    readonly onHeader?: () => void;
+    readonly onVerdict?: (verdict: Verdict) => void;
+  };
+
 export interface Cluster extends AsyncDisposable {
+  /** Of the shards, where the parameters are divided. */
+  readonly hosts: readonly ServedShard[];
   readonly server: ParameterServer;
   readonly address: string;
   readonly connect: (worker: string, sharedMemory?: boolean) => Promise<ParameterClient>;
 }
 
-/** A parameter server behind real gRPC on a free port. */
-export async function startCluster(
-  options: Partial<ParameterServerOptions> & Pick<ParameterServerOptions, 'job'>,
-): Promise<Cluster> {
+/** A parameter server behind real gRPC on a free port, its shards too. */
+export async function startCluster({
+  shards = 1,
+  onLost = () => undefined,
+  onHeader = () => undefined,
+  onVerdict = () => undefined,
+  ...options
+}: ClusterOptions): Promise<Cluster> {
+  const log = openLog({ fields: {}, level: 'silent' });
+  const hosts: ServedShard[] = [];
+  while (shards > 1 && hosts.length < shards)
+    hosts.push(
+      await serveShard({
+        host: '127.0.0.1',
+        port: 0,
+        series: openShardMetrics().series,
+        log,
+        parametersOf: () => ({ specs, layout }),
+      }),
+    );
+  const divided =
+    shards === 1
+      ? null
+      : {
+          shards,
+          open: (part: Parameters<OpenShard>[0]) => RemoteShard.open(hosts[part.shard]!.address, part, onLost),
+        };
   const server = await ParameterServer.open({
     layout,
     specs,
@@ -85,35 +131,60 @@ export async function startCluster(
     run: 'test',
     generation: 1,
     threads: 2,
+    divided,
     ...options,
   });
   const grpc: Server = newGrpcServer();
   const unused: UntypedServiceImplementation = {};
-  for (const name of Object.keys(ParameterServiceService)) unused[name] = () => undefined;
-  grpc.addService(ParameterServiceService, { ...unused, ...parameterHandlers(server) });
+  for (const name of Object.keys(sealedParameterService)) unused[name] = () => undefined;
+  const told = (_: unknown, { verdict }: PushVerdict): void => onVerdict(verdict);
+  const handlers = parameterHandlers(server, told, noTracing, () => {
+    onHeader();
+    return null;
+  });
+  grpc.addService(sealedParameterService, { ...unused, ...handlers });
   const port = await listen(grpc, '127.0.0.1:0');
   const closing: (() => Promise<void> | void)[] = [];
+  const sessions: OpenSession[] = [];
   return {
     server,
+    hosts,
     address: `127.0.0.1:${port}`,
     connect: async (worker, sharedMemory = true) => {
       const service = connectParameters(`127.0.0.1:${port}`);
+      const token = `token of ${worker}, ${sessions.length}`;
+      sessions.push({ worker, token });
+      await server.setSessions(sessions);
+      const session = new SessionToken(token);
+      const links = server.shards.map(({ address }) => connectParameters(address, { session }));
       const client = await ParameterClient.open({
         service,
         layout: server.layout,
         worker,
         wire: server.wire,
         sharedMemory: sharedMemory ? server.sharedMemory : null,
+        shards: links.map((each, i) => ({
+          service: each,
+          sharedMemory: sharedMemory ? placeOf(server.shards[i]!) : null,
+        })),
       });
-      closing.push(() => client.close().then(() => service.close()));
+      closing.push(async () => {
+        await client.close();
+        for (const each of [service, ...links]) each.close();
+      });
       return client;
     },
     [Symbol.asyncDispose]: async () => {
       for (const close of closing) await close();
       grpc.forceShutdown();
       await server[Symbol.asyncDispose]();
+      for (const host of hosts) await host[Symbol.asyncDispose]();
     },
   };
+}
+
+function placeOf({ sharedMemory, sharedMemoryNonce }: ParameterServer['shards'][number]): SharedPlace {
+  return { directory: sharedMemory, nonce: sharedMemoryNonce };
 }
 
 /** Unit `index` of the version's step, computed by nobody: the values are given. */
@@ -143,6 +214,7 @@ export function unitGradient(
     lossSum: 100,
     skipped: [],
     computeSeconds: 0,
+    dataSeconds: 0,
     dense: joint ? { decoder, embedding, encoder, statistics } : { decoder, embedding },
     embeddingRows: null,
     ...more,

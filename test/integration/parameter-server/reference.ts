@@ -13,7 +13,8 @@ export type ReferenceOptimizer =
   | { readonly name: 'sgd' }
   | { readonly name: 'momentum'; readonly momentum: number }
   | { readonly name: 'rmsprop'; readonly decay: number; readonly momentum: number; readonly epsilon: number }
-  | { readonly name: 'adam'; readonly beta1: number; readonly beta2: number; readonly epsilon: number };
+  | { readonly name: 'adam'; readonly beta1: number; readonly beta2: number; readonly epsilon: number }
+  | { readonly name: 'adagrad'; readonly initialAccumulator: number };
 
 /** What the optimizer keeps: two values a parameter at most, and how many updates it has made. */
 export interface ReferenceState {
@@ -117,6 +118,11 @@ function descent(optimizer: ReferenceOptimizer, rate: number, update: number): D
         return [f(p - f(f(corrected * mean) / f(f(Math.sqrt(square)) + f(optimizer.epsilon)))), mean, square];
       };
     }
+    case 'adagrad':
+      return (p, g, a, b) => {
+        const square = f(a + f(g * g));
+        return [f(p - f(f(rate * g) / f(Math.sqrt(square)))), square, b];
+      };
   }
 }
 

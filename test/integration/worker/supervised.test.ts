@@ -64,7 +64,16 @@ describe.skipIf(!haveEngine)('a supervised cluster (needs the engine: showtell e
       const finished = await until('the end', ({ state }) => state === 'finished');
       expect(finished).toMatchObject({ step: 40, generation: 2, checkpointStep: 40, end: { reason: 'complete' } });
       expect(await staying.ended, staying.output()).toBe(0);
+      const metrics = await (await fetch(`http://127.0.0.1:${http}/metrics`)).text();
+      expect(metrics).toContain('\nshowtell_step 40\n');
+      expect(metrics).toMatch(/\nshowtell_(loss|perplexity) [1-9]/u);
+      expect(metrics).toContain('showtell_phase{phase="decoder-only"} 1');
+      expect(metrics).toMatch(/showtell_bleu\{n="4"\} \d/u);
+      expect(metrics, 'nobody leads the run any more').not.toContain('showtell_run_info{');
       expect(lines(run, 'steps.jsonl').length).toBeGreaterThanOrEqual(40);
+      // One that was being started as the run ended, whose exit code a Job of Kubernetes waits for.
+      const late = worker('late');
+      expect(await late.ended, late.output()).toBe(0);
       second.child.kill('SIGTERM');
       expect(await second.ended, second.output()).toBe(0);
 

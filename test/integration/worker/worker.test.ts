@@ -1,7 +1,9 @@
 import { existsSync, mkdtempSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterEach, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { isSameProcess, type ProcessIdentity } from '@showtell/shared/service/process-identity.js';
+import { stopChild } from '@showtell/coordinator/local/child.js';
 import { engineFolder } from '@showtell/worker/engine/tensorflow/engine-folder.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
 import {
@@ -95,6 +97,25 @@ describe.skipIf(!haveEngine)('worker processes (need the engine: showtell engine
   );
 
   it(
+    'that stands still as it is told to end is killed after the grace period, and its unit is computed by another',
+    async () => {
+      const run = join(temporaryFolder(), 'run');
+      const coordinator = train(run);
+      await began(run);
+      const first = startWorker(['--run', run, '--id', 'first', '--wait', '2m']);
+      await reach(run, 2);
+      first.child.kill('SIGSTOP');
+      const second = startWorker(['--run', run, '--id', 'second']);
+      await stopChild(first.child, 500);
+      expect(await first.ended, first.output()).toBe('SIGKILL');
+      expect(await second.ended, second.output()).toBe(0);
+      expect(await coordinator.ended, coordinator.output()).toBe(0);
+      expect(await parameterHash(run)).toBe(hash);
+    },
+    patience,
+  );
+
+  it(
     'ends within 5 s of its parent, however busy',
     async () => {
       const run = join(temporaryFolder(), 'run');
@@ -106,6 +127,27 @@ describe.skipIf(!haveEngine)('worker processes (need the engine: showtell engine
       worker.child.stdin?.end();
       await worker.ended;
       expect(Date.now() - before).toBeLessThan(5_000);
+    },
+    patience,
+  );
+
+  it(
+    'ends after `showtell worker`, which leads it, was killed',
+    async () => {
+      const run = join(temporaryFolder(), 'run');
+      train(run, { phases: { decoderOnly: { steps: 100_000, learningRate: 0.1 }, joint: { steps: 0 } } });
+      await began(run);
+      const leader = startShowtell('worker', '--run', run, '--id', 'led');
+      await reach(run, 1);
+      const file = join(run, 'processes', 'worker-led.json');
+      const led = JSON.parse(readFileSync(file, 'utf8')) as ProcessIdentity;
+      onTestFinished(() => {
+        if (isSameProcess(led)) process.kill(led.pid, 'SIGKILL');
+      });
+      leader.child.kill('SIGKILL');
+      await eventually('it has ended too', () => !isSameProcess(led));
+      const reasons = lines(run, 'logs', 'worker-led.log').map(({ message, reason }) => [message, reason]);
+      expect(reasons).toContainEqual(['draining', 'the parent process is gone']);
     },
     patience,
   );

@@ -1,7 +1,7 @@
 """What TensorFlow 1's optimizers, clipping and moving averages make of given gradients, for optimizer.test.ts.
 
 The gradient of seq_embedding/map is rows of which each step touches few, given to TensorFlow dense: what RMSProp, Adam
-and momentum keep of a row fades also in steps that do not touch it.
+and momentum keep of a row fades also in steps that do not touch it; Adagrad's sum of squares stays.
 
     python -m venv venv && venv/bin/pip install tensorflow-cpu==2.15.1
     venv/bin/python generate.py > optimizer.json
@@ -33,6 +33,11 @@ OPTIMIZERS = [
     (
         {"name": "adam", "beta1": 0.8, "beta2": 0.95, "epsilon": 0.1},
         lambda: v1.train.AdamOptimizer(RATE, beta1=0.8, beta2=0.95, epsilon=0.1),
+    ),
+    ({"name": "adagrad"}, lambda: v1.train.AdagradOptimizer(RATE)),
+    (
+        {"name": "adagrad", "initialAccumulator": 1e-3},
+        lambda: v1.train.AdagradOptimizer(RATE, initial_accumulator_value=1e-3),
     ),
 ]
 

@@ -100,7 +100,9 @@ describe("the parameter server's updates are TensorFlow's", () => {
         segments: [...sent],
         embeddingRows: touchedRows(segments),
         slot: '',
+        atShards: false,
         computeSeconds: 0,
+        dataSeconds: 0,
       };
       const { verdict, detail } = await server.push(header, chunks(segments));
       expect({ verdict, detail }).toEqual({ verdict: Verdict.VERDICT_ACCEPTED, detail: '' });
@@ -109,9 +111,9 @@ describe("the parameter server's updates are TensorFlow's", () => {
       expect(clipScale === 1).toBe(given.optimizer.clip > given.norms[step]!);
     }
     const pinned = server.pin();
-    for (const entry of layout.entries)
-      expectNear(tensorView(pinned.parameters, entry), given.last[entry.name]!, entry.name);
-    const kept = pinned.optimizer === null ? [] : optimizerTensors(layout, pinned.optimizer);
+    const { parameters, optimizer } = await pinned.read();
+    for (const entry of layout.entries) expectNear(tensorView(parameters, entry), given.last[entry.name]!, entry.name);
+    const kept = optimizer === null ? [] : optimizerTensors(layout, optimizer);
     expect(kept.map(({ name }) => name).sort()).toEqual(Object.keys(given.slots).sort());
     for (const { name, values } of kept) expectNear(values, given.slots[name]!, name);
     pinned.release();

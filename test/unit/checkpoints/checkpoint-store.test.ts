@@ -5,6 +5,8 @@ import { type CheckpointContent, CheckpointStore } from '@showtell/coordinator/c
 import { diffTensors } from '@showtell/coordinator/checkpoints/diff.js';
 import { optimizerTensors } from '@showtell/coordinator/checkpoints/optimizer-tensors.js';
 import { toPrune } from '@showtell/coordinator/checkpoints/retention.js';
+import { checkpointFolder } from '@showtell/coordinator/cli/checkpoint-folder.js';
+import { locateCheckpoint } from '@showtell/coordinator/cli/checkpoint-location.js';
 import { hashTensors } from '@showtell/shared/tensors/hash.js';
 import { allocateSegments, layOut, type Segments, tensorView } from '@showtell/shared/tensors/layout.js';
 import { readSafetensorsHeader } from '@showtell/shared/tensors/safetensors.js';
@@ -60,6 +62,21 @@ async function withStore(body: (store: CheckpointStore, directory: string) => Pr
   await body(store, directory);
 }
 
+it('the best has the highest BLEU-4, the later of equals, and there is none before an evaluation', () =>
+  withStore(async (store, directory) => {
+    await store.save(content(1));
+    const run = path.dirname(directory);
+    expect(() => checkpointFolder(`${run}@best`)).toThrow('none that was evaluated with captions');
+    await store.save(content(2, {}, 0.5));
+    await store.save(content(3, {}, 0.5));
+    await store.save(content(4, {}, 0.2));
+    for (const locate of [checkpointFolder, locateCheckpoint]) {
+      expect(locate(`${run}@best`)).toBe(store.pathOf(3));
+      expect(locate(`${run}@2`)).toBe(store.pathOf(2));
+      expect(locate(run)).toBe(store.pathOf(4));
+    }
+  }));
+
 it('what is saved is read back to the bit, with the documented hashes', () =>
   withStore(async (store) => {
     const kept = { name: 'momentum', slots: [values(100)], powers: null } as const;
@@ -91,9 +108,10 @@ it('what is saved is read back to the bit, with the documented hashes', () =>
 it.each([
   ['rmsprop', ['/RMSProp', '/RMSProp_1'], null, []],
   ['adam', ['/Adam', '/Adam_1'], { beta1: Math.fround(0.3), beta2: Math.fround(0.7) }, ['beta1_power', 'beta2_power']],
+  ['adagrad', ['/Adagrad'], null, []],
 ] as const)("%s's state is read back to the bit, under TensorFlow's names", (name, suffixes, powers, scalars) =>
   withStore(async (store) => {
-    const kept = { name, slots: [values(100), values(200)], powers };
+    const kept = { name, slots: suffixes.map((_, i) => values(100 + 100 * i)), powers };
     const about = { ...content(7).about, job: { optimizer: { name } } };
     const saved = await store.save(content(7, { about, optimizer: kept }));
     const read = (await store.read(7, layout)).optimizer!;
@@ -119,6 +137,18 @@ it("another optimizer's state than the job names is refused by the tensor that i
       message: expect.stringMatching(/it has no .*\/Adam/) as unknown,
     });
   }));
+
+it.each(['toString', '__proto__', 'sdg'])('a checkpoint whose optimizer is called %s is damaged', (name) =>
+  withStore(async (store) => {
+    const kept = { name: 'momentum', slots: [values(100)], powers: null } as const;
+    const about = { ...content(7).about, job: { optimizer: { name } } };
+    await store.save(content(7, { about, optimizer: kept }));
+    await expect(store.read(7, layout)).rejects.toMatchObject({
+      code: 'checkpoint/damaged',
+      message: expect.stringContaining(name) as unknown,
+    });
+  }),
+);
 
 it('saving again under a step replaces it', () =>
   withStore(async (store, directory) => {
@@ -179,6 +209,13 @@ it('leftovers of interrupted writes go when the folder is opened; a replaced one
     CheckpointStore.open(directory);
     expect(readdirSync(directory)).toEqual(['00000005', '00000006']);
     expect((await store.newestSound(layout))?.manifest.step).toBe(6);
+  }));
+
+it('what a save that failed could not remove goes with the next one', () =>
+  withStore(async (store, directory) => {
+    mkdirSync(path.join(directory, '00000004.writing'));
+    await store.save(content(5));
+    expect(readdirSync(directory)).toEqual(['00000005']);
   }));
 
 describe('retention', () => {

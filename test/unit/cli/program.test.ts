@@ -15,7 +15,7 @@ describe('the command line', () => {
     [['checkpoint', 'list', 'runs/a'], ['checkpoint list']],
     [
       ['data', '--help'],
-      ['data build-coco', 'data synth', 'data inspect', 'data verify', 'data index'],
+      ['data build-coco', 'data synth', 'data inspect', 'data verify', 'data push', 'data index'],
     ],
   ])('loads of %j what it may mean', async (args, wanted) => {
     expect(leaves(await program(args))).toEqual(wanted);

@@ -6,6 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { CheckpointStore } from '@showtell/coordinator/checkpoints/checkpoint-store.js';
 import { Journal, type JournalEntry } from '@showtell/coordinator/journal.js';
 import { RunFolder, type CoordinatorProcess, type RunIdentity } from '@showtell/coordinator/run-folder.js';
+import { resumeRun } from '@showtell/coordinator/resume-run.js';
 import { parseJob } from '@showtell/shared/job/load-job.js';
 import { ownIdentity } from '@showtell/shared/service/process-identity.js';
 import { allocateSegments, layOut } from '@showtell/shared/tensors/layout.js';
@@ -74,14 +75,14 @@ describe('RunFolder', () => {
   it('resumes with the same job, and keeps its longer phases and operational changes', () => {
     const folder = begun();
     const longer = parseJob(job, ['phases.joint.steps=9', 'checkpoints.keepLast=1']);
-    folder.resumeWith(longer, identity);
+    resumeRun(folder, longer, identity);
     expect(folder.job()).toEqual(longer);
   });
 
   it('refuses another job and names every difference', () => {
     const folder = begun();
     const other = parseJob(job, ['seed=2', 'optimizer.clip=1']);
-    expect(() => folder.resumeWith(other, { ...identity, jobSha256: 'b' })).toThrow(
+    expect(() => resumeRun(folder, other, { ...identity, jobSha256: 'b' })).toThrow(
       expect.objectContaining({
         code: 'run/other-job',
         facts: { run: folder.path, differences: ['optimizer.clip: 5 → 1', 'seed: 1 → 2'] },
@@ -91,15 +92,15 @@ describe('RunFolder', () => {
   });
 
   it("names the encoder's weights when only they differ", () => {
-    expect(() => begun().resumeWith(job, { ...identity, jobSha256: 'b' })).toThrow('the file has other content');
+    expect(() => resumeRun(begun(), job, { ...identity, jobSha256: 'b' })).toThrow('the file has other content');
   });
 
   it('refuses other data, and phases that have shrunk', () => {
     const folder = begun();
-    expect(() => folder.resumeWith(job, { ...identity, datasetDigest: 'e' })).toThrow(
+    expect(() => resumeRun(folder, job, { ...identity, datasetDigest: 'e' })).toThrow(
       expect.objectContaining({ code: 'run/other-data' }) as Error,
     );
-    expect(() => folder.resumeWith(parseJob(job, ['phases.joint.steps=4']), identity)).toThrow(
+    expect(() => resumeRun(folder, parseJob(job, ['phases.joint.steps=4']), identity)).toThrow(
       expect.objectContaining({
         code: 'run/steps-shrunk',
         facts: { field: 'phases.joint.steps', was: 5, now: 4 },
@@ -125,20 +126,20 @@ describe('RunFolder', () => {
       const folder = begun();
       note(folder, switched);
       const more = parseJob(job, ['phases.decoderOnly.steps=11', 'phases.joint.steps=6']);
-      expect(() => folder.resumeWith(more, identity)).toThrow(
+      expect(() => resumeRun(folder, more, identity)).toThrow(
         refusal('phases.decoderOnly.steps', 'ended at step 7, where the joint one began'),
       );
       expect(folder.job()).toEqual(job);
-      folder.resumeWith(parseJob(job, ['phases.joint.steps=6']), identity);
+      resumeRun(folder, parseJob(job, ['phases.joint.steps=6']), identity);
     });
 
     it('by a rollback', () => {
       const folder = begun();
       note(folder, switched, rolledBack);
-      expect(() => folder.resumeWith(parseJob(job, ['phases.joint.steps=6']), identity)).toThrow(
+      expect(() => resumeRun(folder, parseJob(job, ['phases.joint.steps=6']), identity)).toThrow(
         refusal('phases.joint.steps', 'was rolled back to step 7'),
       );
-      folder.resumeWith(job, identity);
+      resumeRun(folder, job, identity);
     });
 
     it('by where its fork began, with its own checkpoints or without', async () => {
@@ -148,15 +149,15 @@ describe('RunFolder', () => {
       fork.begin({ ...identity, forkedFrom: origin.at('checkpoints', '00000020') }, job);
       const longer = parseJob(job, ['phases.decoderOnly.steps=11']);
       const over = refusal('phases.decoderOnly.steps', 'ended at step 12, where the joint one began');
-      expect(() => fork.resumeWith(longer, identity)).toThrow(over);
+      expect(() => resumeRun(fork, longer, identity)).toThrow(over);
       await saveScalar(fork, 24, 12);
       rmSync(origin.path, { recursive: true });
-      expect(() => fork.resumeWith(longer, identity)).toThrow(over);
+      expect(() => resumeRun(fork, longer, identity)).toThrow(over);
 
       const decoderOnly = new RunFolder(`${temporaryFolder()}/fork`);
       await saveScalar(origin, 4, null);
       decoderOnly.begin({ ...identity, forkedFrom: origin.at('checkpoints', '00000004') }, job);
-      decoderOnly.resumeWith(longer, identity);
+      resumeRun(decoderOnly, longer, identity);
       expect(decoderOnly.job()).toEqual(longer);
     });
   });

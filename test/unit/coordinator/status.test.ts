@@ -16,7 +16,7 @@ const start = {
 
 function step(number: number, seconds: number, examples = 32): RunEvent {
   const timing = { wait: 0, sum: 0, update: 0, publish: 0 };
-  const counted = { tokens: 9, examples, gradientNorm: 1, clipScale: 1, accepted: [], seconds: timing };
+  const counted = { tokens: 9, examples, gradientNorm: 1, clipScale: 1, missing: [], accepted: [], seconds: timing };
   const result = { step: number - 1, loss: 3, ...counted };
   const where = { step: number, totalSteps: 40, examples: number * examples, phase: 'decoder-only' } as const;
   return { type: 'step', ...where, learningRate: 0.5, result, seconds };
@@ -30,6 +30,8 @@ const worker: Worker = {
   joinedAt: 0,
   leases: new Map(),
   report: null,
+  heardAt: performance.now(),
+  shares: null,
 };
 
 describe('StatusBoard', () => {
@@ -45,9 +47,21 @@ describe('StatusBoard', () => {
     });
   });
 
-  it('averages the last twenty steps', () => {
+  it('leaves out the first step of a phase, in which workers make ready', () => {
     const board = new StatusBoard(start);
     board.follow(step(11, 1000));
+    expect(board.status([], false)).toMatchObject({ step: 11, imagesPerSecond: null, etaSeconds: null });
+    board.follow(step(12, 0.5));
+    expect(board.status([], false)).toMatchObject({ imagesPerSecond: 64, etaSeconds: 14 });
+    board.follow({ type: 'switch', step: 12, reason: '' });
+    board.follow(step(13, 1000));
+    board.follow(step(14, 2));
+    expect(board.status([], false)).toMatchObject({ imagesPerSecond: 16, etaSeconds: 52 });
+  });
+
+  it('averages the last twenty steps', () => {
+    const board = new StatusBoard(start);
+    for (const early of [10, 11]) board.follow(step(early, 1000));
     for (let i = 12; i <= 31; i++) board.follow(step(i, 0.5));
     expect(board.status([worker], true)).toMatchObject({
       state: 'paused',
@@ -56,7 +70,8 @@ describe('StatusBoard', () => {
       learningRate: 0.5,
       imagesPerSecond: 64,
       etaSeconds: 4.5,
-      workers: [{ id: 'w', units: 0, holding: 0, residentBytes: null }],
+      anatomy: { data: 0, compute: 0, exchange: 0, update: 0, wait: 0.5 },
+      workers: [{ id: 'w', units: 0, holding: 0, residentBytes: null, shares: null }],
     });
   });
 

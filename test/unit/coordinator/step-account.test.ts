@@ -1,3 +1,5 @@
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -60,6 +62,54 @@ describe('StepAccount', () => {
 
   it('is empty where there is no file', async () => {
     expect(await stepsIn(join(temporaryFolder(), 'steps.jsonl'))).toEqual([]);
+  });
+
+  it('keeps lines that the disk has no room for, says so once, and writes them when it has', async () => {
+    const failures: unknown[] = [];
+    const folder = temporaryFolder();
+    const file = join(folder, 'steps.jsonl');
+    const script = `
+      import { StepAccount } from '@showtell/coordinator/step-account.js';
+      const [file, line] = process.argv.slice(1);
+      let failures = 0;
+      const account = await StepAccount.open(file, 0, () => failures++);
+      for (let step = 0; step < 30; step++) account.add({ ...JSON.parse(line), step });
+      await account.flush();
+      process.stdout.write(String(failures));
+      process.stdin.once('data', async () => {
+        account.add({ ...JSON.parse(line), step: 30 });
+        await account[Symbol.asyncDispose]();
+        process.exit(0);
+      });`;
+    // A limit of the file's size refuses as a full disk does: a part of a line is taken, then nothing.
+    const line = JSON.stringify(stepOf(0));
+    const limit = line.length * 10 + 50;
+    const args = [`--fsize=${limit}:unlimited`, process.execPath, '--input-type=module', '-e', script, file, line];
+    const child = spawn('prlimit', args, { stdio: ['pipe', 'pipe', 'inherit'] });
+    const [said] = (await once(child.stdout, 'data')) as [Buffer];
+    failures.push(said.toString());
+    expect(readFileSync(file, 'utf8').endsWith('\n')).toBe(true);
+    expect((await stepsIn(file)).length).toBeLessThan(12);
+    spawnSync('prlimit', ['--pid', String(child.pid), '--fsize=unlimited']);
+    child.stdin.write('room');
+    await once(child, 'exit');
+    expect(failures).toEqual(['1']);
+    expect((await stepsIn(file)).map(([step]) => step)).toEqual(Array.from({ length: 31 }, (_, step) => step));
+  });
+
+  it('writes nothing once another coordinator leads the run', async () => {
+    const file = join(temporaryFolder(), 'steps.jsonl');
+    let isOurs = true;
+    const mayWrite = (): void => {
+      if (!isOurs) throw new Error('superseded');
+    };
+    const account = await StepAccount.open(file, 0, noFailure, mayWrite);
+    account.add(stepOf(0));
+    await account.flush();
+    isOurs = false;
+    account.add(stepOf(1));
+    await account[Symbol.asyncDispose]();
+    expect(await stepsIn(file)).toEqual([[0, 1]]);
   });
 
   it('says once that it cannot write', async () => {

@@ -1,5 +1,5 @@
-import type { TFEOpAttr } from '@tensorflow/tfjs-node-gpu/dist/tfjs_binding.js';
 import { describe, expect, it } from 'vitest';
+import type { Tensorflow } from '@showtell/worker/engine/tensorflow/addon.js';
 import { recordGraph } from '@showtell/worker/engine/tensorflow/record.js';
 import type { AttributeValue, DataType } from '@showtell/worker/engine/tensorflow/graph.js';
 import { infer, knownOps } from '@showtell/worker/engine/tensorflow/shapes.js';
@@ -153,7 +153,8 @@ const cases: Case[] = [
 ];
 
 /** A class by tfjs-node's types, plain objects by its code. */
-const attributesOf = (list: object[]): TFEOpAttr[] => list as TFEOpAttr[];
+type Attributes = Parameters<Tensorflow['backend']['executeMultipleOutputs']>[1];
+const attributesOf = (list: object[]): Attributes => list as Attributes;
 
 /** They take an int64 scalar, which tfjs has no tensor for: made by a Cast. */
 const withSequenceLength: Case[] = [

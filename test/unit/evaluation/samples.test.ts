@@ -3,7 +3,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { readResults, tokenizeResults } from '@showtell/coordinator/evaluation/coco-results.js';
 import type { EvaluationResult } from '@showtell/coordinator/evaluation/evaluation.js';
-import { listEvaluations, loadEvaluation, saveEvaluation } from '@showtell/coordinator/evaluation/samples.js';
+import {
+  listEvaluations,
+  loadEvaluation,
+  removeUnfinished,
+  saveEvaluation,
+} from '@showtell/coordinator/evaluation/samples.js';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
 let folder: string;
@@ -18,8 +23,8 @@ const result = (count: number, caption = 'a red bus'): EvaluationResult => ({
     imageId: i + 1,
     record: { shard: 0, index: i } as never,
     captions: [
-      { caption, logprob: -1.5 },
-      { caption: 'a bus', logprob: -2 },
+      { caption, logprob: -1.5, probabilities: [0.9, 0.5, 0.7, 0.708] },
+      { caption: 'a bus', logprob: -2, probabilities: [0.9, 0.3, 0.5] },
     ],
     references: ['A red bus.', 'a bus on a road'],
   })),
@@ -66,6 +71,20 @@ describe('saved evaluations', () => {
     });
     await expect(failing).rejects.toThrow('gone');
     expect(await listEvaluations(folder)).toEqual([]);
+  });
+
+  it('leave nothing half written when they cannot be, and what a kill left goes', async () => {
+    const unwritable = { ...result(1), scores: { ...result(1).scores, words: 10n as never } };
+    await expect(saveEvaluation(folder, version, unwritable, jpeg)).rejects.toThrow(TypeError);
+    expect(readdirSync(folder)).toEqual(['images']);
+    await saveEvaluation(folder, version, result(1), jpeg);
+    mkdirSync(join(folder, '00000300.partial'));
+    writeFileSync(join(folder, '00000300.partial', 'scores.json.tmp'), '{');
+    writeFileSync(join(folder, 'images', '9.jpg.tmp'), '');
+    await removeUnfinished(folder);
+    expect(readdirSync(folder).sort()).toEqual(['00000150', 'images']);
+    expect(readdirSync(join(folder, 'images'))).toEqual(['1.jpg']);
+    await removeUnfinished(join(folder, 'none'));
   });
 
   it('are listed by step', async () => {

@@ -31,7 +31,8 @@ describe.skipIf(!haveEngine)('units made ready in a thread (needs the engine: sh
   const openInput = (augment: boolean, warnings: Error[] = [], where = directory): Promise<Prefetcher> =>
     Prefetcher.open(
       {
-        directory: where,
+        location: where,
+        data: { cacheBytes: null },
         engine: { name: 'tensorflow', device: 'cpu' },
         rules: inputRulesOf(job(augment), dataset.vocabulary.unkId),
       },
@@ -70,6 +71,16 @@ describe.skipIf(!haveEngine)('units made ready in a thread (needs the engine: sh
     expect(first.places).toEqual([0, 1, 2, 3]);
     expect(first.images.length).toBe(4 * pixels);
     expect(first.images.every((value) => value >= -1 && value <= 1)).toBe(true);
+  });
+
+  it('closes though its thread has died, as of memory that it could not get', async () => {
+    const input = await openInput(false);
+    // What the thread does not catch ends it.
+    input.keep(null as never, new Float32Array());
+    const lost = input.prepare({ split: 'train', records, seed: 1, pictures: 'all' });
+    await expect(lost).rejects.toThrow(/entries/);
+    await expect(input.prepare({ split: 'train', records, seed: 1, pictures: 'all' })).rejects.toThrow(/entries/);
+    await input[Symbol.asyncDispose]();
   });
 
   it('distorts training pictures only, each by its seed and place', async () => {

@@ -33,6 +33,7 @@ const numeric: Readonly<Record<string, string>> = {
   'optimizer.beta1': '0.5',
   'optimizer.beta2': '0.5',
   'optimizer.epsilon': '0.5',
+  'optimizer.initialAccumulator': '0.5',
   'optimizer.clip': '1',
   'phases.decoderOnly.learningRate': '1',
   'phases.decoderOnly.decay.factor': '0.25',
@@ -61,8 +62,8 @@ const numeric: Readonly<Record<string, string>> = {
   'wire.dtype': 'bfloat16',
 };
 
-/** One name is all they know so far. */
-const withoutAlternative = ['engine.name'];
+/** One name is all it knows so far; and a group that is null, tried below. */
+const withoutAlternative = ['engine.name', 'asynchronous'];
 
 const operational: readonly string[] = [
   'name=other',
@@ -73,6 +74,7 @@ const operational: readonly string[] = [
   'cluster.lookAhead=1',
   'cluster.leaseSeconds=1',
   'cluster.stallSeconds=1',
+  'cluster.stragglerFactor=2',
   'cluster.parameterThreads=1',
   'cluster.featureCache=off',
   'cluster.sharedMemory=false',
@@ -106,9 +108,18 @@ describe('jobDigest', () => {
   });
 
   it('leaves out fields that came later, at the value that changes nothing', () => {
-    const fields = [...numericFieldsOf(job)].filter(([path]) => path !== 'model.encoder.minDepth');
+    const later = ['asynchronous', 'model.encoder.minDepth', 'optimizer.initialAccumulator'];
+    const fields = [...numericFieldsOf(job)].filter(([path]) => !later.includes(path));
     const text = JSON.stringify([...fields, ['encoderWeights', null]]);
     expect(jobDigest(job, null)).toBe(createHash('sha256').update(text).digest('hex'));
+  });
+
+  it('changes with the mode and its numbers', () => {
+    const synchronous = parseJob(job, ['batch.units=1']);
+    const modes = ['{}', '{"maxStaleness":4}', '{"warmStartSteps":9}'].map((mode) =>
+      parseJob(synchronous, [`asynchronous=${mode}`]),
+    );
+    expect(new Set([synchronous, ...modes].map((mode) => jobDigest(mode, null))).size).toBe(4);
   });
 
   it("changes with the content of the encoder's weights", () => {

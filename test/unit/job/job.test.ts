@@ -58,8 +58,20 @@ describe('the job file', () => {
     ['a fraction where a count is due', { batch: { examples: 2.5 } }, 'batch.examples: '],
     ['an impossible value', { model: { decoder: { keep: 0 } } }, 'model.decoder.keep: '],
     ['a value beyond the range', { model: { decoder: { keep: 1.5 } } }, 'model.decoder.keep: '],
-    ['a name that is none of those there are', { optimizer: { name: 'adagrad' } }, 'optimizer.name: '],
+    ['a name that is none of those there are', { optimizer: { name: 'adadelta' } }, 'optimizer.name: '],
+    [
+      'a divisor that float32 has not',
+      { optimizer: { initialAccumulator: 1e-60 } },
+      'optimizer.initialAccumulator: 1e-60 is 0 as float32',
+    ],
+    ['an epsilon that float32 has not', { optimizer: { epsilon: 1e-60 } }, 'optimizer.epsilon: 1e-60 is 0'],
     ['units that do not divide the examples', { batch: { examples: 10, units: 4 } }, 'batch.units: 10 examples'],
+    [
+      'asynchronous units that are no updates of their own',
+      { batch: { examples: 32, units: 4 }, asynchronous: {} },
+      'batch.units: asynchronous jobs apply each unit by itself: units must be 1 and examples what a unit holds, such as 8',
+    ],
+    ['no staleness at all', { batch: { units: 1 }, asynchronous: { maxStaleness: 0 } }, 'asynchronous.maxStaleness: '],
     [
       'lengths that do not rise',
       { batch: { captionLengths: [16, 12] } },

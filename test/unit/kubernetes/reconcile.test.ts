@@ -21,11 +21,20 @@ interface Given {
   readonly objects?: readonly KubeObject[];
   readonly pod?: KubeObject | null;
   readonly answer?: Answer;
+  readonly idleWorkers?: readonly KubeObject[];
   /** Seconds after the start. */
   readonly at?: number;
 }
 
-function look({ spec = {}, status = {}, objects = [], pod: seen = pod, answer = { kind: 'unasked' }, at = 10 }: Given) {
+function look({
+  spec = {},
+  status = {},
+  objects = [],
+  pod: seen = pod,
+  answer = { kind: 'unasked' },
+  idleWorkers = [],
+  at = 10,
+}: Given) {
   const resource: TrainingJobResource = {
     apiVersion,
     kind: 'TrainingJob',
@@ -35,7 +44,7 @@ function look({ spec = {}, status = {}, objects = [], pod: seen = pod, answer = 
   };
   const job = parseTrainingJob(resource, 'a');
   const now = new Date(Date.parse(start) + at * 1000);
-  return reconcile(job, { resource, objects, coordinatorPod: seen, answer, now }, 5);
+  return reconcile(job, { resource, objects, coordinatorPod: seen, idleWorkers, answer, now }, 5);
 }
 
 const said = (status: Extract<Answer, { kind: 'said' }>['status']): Answer => ({ kind: 'said', status });
@@ -105,6 +114,61 @@ describe('what is done about a TrainingJob', () => {
     });
   });
 
+  describe('pods in trouble', () => {
+    const ended = (terminated: object) => ({ state: { terminated: { finishedAt: start, ...terminated } } });
+    const podOf = (name: string, ...containerStatuses: object[]): KubeObject => ({
+      metadata: { name, creationTimestamp: start },
+      status: { phase: 'Failed', containerStatuses },
+    });
+    const message = (given: Given): string =>
+      look(given).status.conditions?.find(({ type }) => type === 'Running')?.message ?? '';
+
+    it('are told of in words: the coordinator’s', () => {
+      const waiting = { reason: 'CrashLoopBackOff', message: 'back-off 10s' };
+      const lastState = { terminated: { exitCode: 69, message: 'error No NATS server answers.\n  → Start it.\n' } };
+      expect(message({ pod: podOf('a-coordinator-0', { state: { waiting }, lastState }) })).toBe(
+        "The coordinator's container waits: CrashLoopBackOff: back-off 10s. It ended with exit code 69: error No NATS server answers.\n  → Start it.",
+      );
+      expect(message({ pod: podOf('a-coordinator-0', ended({ reason: 'OOMKilled', exitCode: 137 })) })).toContain(
+        'spec.resources.coordinator.memory',
+      );
+      const unscheduled = { type: 'PodScheduled', status: 'False', message: '0/3 nodes: insufficient memory' };
+      const nowhere = {
+        metadata: { name: 'a-coordinator-0' },
+        status: { phase: 'Pending', conditions: [unscheduled] },
+      };
+      expect(message({ pod: nowhere })).toContain('has no node: 0/3 nodes: insufficient memory');
+    });
+
+    it('are told of in words: the newest of the workers’, for a while, with an Event', () => {
+      const answer = said({ state: 'training' });
+      const idleWorkers = [
+        podOf('a-worker-1', ended({ exitCode: 78, message: 'refused' })),
+        podOf('a-worker-2', ended({ reason: 'OOMKilled', exitCode: 137, finishedAt: '2026-01-01T00:00:05Z' })),
+        podOf('a-worker-3', ended({ exitCode: 75 })),
+      ];
+      const text =
+        'A worker is missing: a-worker-2 was ended because it took more memory than it may have: spec.resources.workers.memory. (and 1 more)';
+      const first = look({ answer, idleWorkers });
+      expect(message({ answer, idleWorkers })).toBe(text);
+      expect(first.events).toContainEqual({ type: 'Warning', reason: 'WorkerMissing', message: text });
+      expect(look({ answer, idleWorkers, status: first.status }).events).toEqual([]);
+      expect(message({ answer, idleWorkers, at: 700 })).toBe('');
+    });
+  });
+
+  it('tells what data a coordinator waits for', () => {
+    const answer = said({
+      state: 'waiting',
+      waiting: { reason: 'data/bucket-missing', message: 'There is no bucket.' },
+    });
+    const { status } = look({ answer });
+    expect(status.phase).toBe('Pending');
+    expect(status.conditions).toContainEqual(
+      expect.objectContaining({ type: 'Running', reason: 'DataBucketMissing', message: 'There is no bucket.' }),
+    );
+  });
+
   it.each([
     ['complete', 'Succeeded'],
     ['rolled-back', 'Succeeded'],
@@ -112,6 +176,42 @@ describe('what is done about a TrainingJob', () => {
   ])('takes the outcome %s for %s', (reason, phase) => {
     const answer = said({ state: 'finished', end: { reason, message: 'm' } });
     expect(look({ status: running, answer }).status).toMatchObject({ phase, completionTime: '2026-01-01T00:00:10Z' });
+  });
+
+  describe('a changed job file', () => {
+    const begun: TrainingJobStatus = { ...running, run: 'a-1', trainingPhase: 'decoder-only' };
+    const objects = look({ spec: { job: { seed: 1 } } }).apply as unknown as KubeObject[];
+    const change = (job: object, status = begun, rest: object = {}) =>
+      look({ spec: { job, ...rest }, status, objects });
+
+    it('is taken before a run has begun, and where no parameter depends on it', () => {
+      expect(change({ seed: 2 }, running)).toMatchObject({ refusal: null, apply: [{ kind: 'ConfigMap' }] });
+      const operational = { seed: 1, checkpoints: { keepLast: 9 }, phases: { decoderOnly: { steps: 2_000_000 } } };
+      expect(change(operational)).toMatchObject({ refusal: null, apply: [{ kind: 'ConfigMap' }] });
+    });
+
+    it.each([
+      [{ seed: 2 }, 'spec.job.seed: 1 → 2'],
+      [{ batch: { examples: 64 } }, 'spec.job.batch.examples: 32 → 64'],
+      [{ phases: { joint: { steps: 10 } } }, /spec\.job\.phases\.joint\.steps: \d+ → 10/],
+      [{ model: { encoder: { weights: '/data/a.ckpt' } } }, 'spec.job.model.encoder.weights: random → /data/a.ckpt'],
+    ])('is refused by name where they do: %j', (job, text) => {
+      const { refusal, apply } = change(job);
+      expect(refusal).toMatchObject({ status: 'False', reason: 'RunDependsOnField' });
+      expect(refusal?.message).toMatch(text);
+      expect(apply).toEqual([]);
+    });
+
+    it('is refused for a phase that is over', () => {
+      const longer = { phases: { decoderOnly: { steps: 2_000_000 } } };
+      expect(change(longer, { ...begun, trainingPhase: 'joint' }).refusal?.message).toContain('decoderOnly.steps');
+    });
+
+    it('lets what else is asked for count', () => {
+      const { refusal, apply } = change({ seed: 2 }, begun, { workers: { replicas: 5 } });
+      expect(refusal).not.toBeNull();
+      expect(apply.map(({ kind }) => kind)).toEqual(['PodDisruptionBudget', 'Job']);
+    });
   });
 
   it('lets an end be the end', () => {

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { customResourceDefinition } from '@showtell/coordinator/kubernetes/custom-resource.js';
 import type { Manifest } from '@showtell/coordinator/kubernetes/manifest.js';
+import { valueOf } from '@showtell/coordinator/kubernetes/quantity.js';
 import { renderJob } from '@showtell/coordinator/kubernetes/render.js';
 import { apiVersion, parseTrainingJob } from '@showtell/coordinator/kubernetes/training-job.js';
 import { parseJob } from '@showtell/shared/job/load-job.js';
@@ -59,6 +60,81 @@ describe('the objects of a job', () => {
     expect(find(objects, 'StatefulSet', 'a-coordinator').spec).toMatchObject({
       persistentVolumeClaimRetentionPolicy: { whenDeleted: 'Retain', whenScaled: 'Retain' },
     });
+  });
+
+  it('have shards of the parameter server where the job file asks for several, which the coordinator is told of', () => {
+    expect(render({}).some(({ metadata }) => metadata.name === 'a-ps')).toBe(false);
+    const objects = render({ job: { cluster: { parameterShards: 3 } } });
+    const set = objects.find(({ kind, metadata }) => kind === 'StatefulSet' && metadata.name === 'a-ps');
+    expect(set).toMatchObject({ spec: { replicas: 3, serviceName: 'a-ps', podManagementPolicy: 'Parallel' } });
+    expect(JSON.stringify(objects)).toContain('"--shards","a-ps-0.a-ps:50052,a-ps-1.a-ps:50052,a-ps-2.a-ps:50052"');
+    const suspended = render({ suspend: true, job: { cluster: { parameterShards: 3 } } });
+    const still = suspended.find(({ kind, metadata }) => kind === 'StatefulSet' && metadata.name === 'a-ps');
+    expect(still).toMatchObject({ spec: { replicas: 0 } });
+  });
+
+  describe('with the data in a bucket', () => {
+    const of = (objects: readonly Manifest[], kind: string, role: string): string =>
+      JSON.stringify(objects.find(({ metadata, ...object }) => object.kind === kind && metadata.name === `a-${role}`));
+
+    it('keep it on a volume of the job’s own NATS, and shards on the nodes', () => {
+      const objects = render({ storage: { data: { bucket: 'b', size: '7Gi', cache: '2Gi' } } });
+      expect(of(objects, 'StatefulSet', 'nats')).toContain('"storage":"7Gi"');
+      for (const pods of [of(objects, 'StatefulSet', 'coordinator'), of(objects, 'Job', 'worker')]) {
+        expect(pods).toContain('"--data","nats://a-nats:4222/b"');
+        expect(pods).toContain('{"name":"shards","emptyDir":{"sizeLimit":"2Gi"}}');
+        expect(pods).toContain('{"name":"SHOWTELL_CACHE","value":"/var/cache/showtell"}');
+        expect(pods).not.toContain('"persistentVolumeClaim"');
+      }
+      expect(JSON.stringify(objects)).toContain(`cacheBytes: ${2 * 2 ** 30}`);
+    });
+
+    it('mount a claim beside it where one is named, and reach a NATS that is there already', () => {
+      const data = { bucket: 'b', nats: 'nats://nats.data:4333', claim: 'weights' };
+      const objects = render({ storage: { data } });
+      expect(of(objects, 'StatefulSet', 'nats')).not.toContain('volumeClaimTemplates');
+      expect(of(objects, 'Job', 'worker')).toContain('"--data","nats://nats.data:4333/b"');
+      expect(of(objects, 'Job', 'worker')).toContain('"claimName":"weights"');
+      expect(of(objects, 'NetworkPolicy', 'worker')).toContain('{"ports":[{"protocol":"TCP","port":4333}]}');
+      expect(() => render({ storage: { data: { nats: 'nats://nats.data' } } })).toThrow('storage.data.bucket');
+    });
+  });
+
+  it.each([
+    ['500m', 0.5],
+    ['2', 2],
+    ['1.5Gi', 1.5 * 2 ** 30],
+    ['20G', 20e9],
+  ])('read the quantity %s', (text, value) => {
+    expect(valueOf(text)).toBe(value);
+  });
+
+  it('give each role the Secret of its own, and nobody one unless asked', () => {
+    const objects = render({ tls: 'lab', storage: { data: { bucket: 'b' } } });
+    for (const [kind, role] of [
+      ['StatefulSet', 'nats'],
+      ['StatefulSet', 'coordinator'],
+      ['Job', 'worker'],
+    ] as const) {
+      const { spec } = find(objects, kind, `a-${role}`) as unknown as {
+        spec: { template: { spec: { volumes: object[]; containers: Record<string, unknown>[] } } };
+      };
+      const { volumes, containers } = spec.template.spec;
+      expect(volumes).toContainEqual({ name: 'tls', secret: { secretName: `lab-${role}`, defaultMode: 0o440 } });
+      const [container] = containers;
+      expect(container?.['volumeMounts']).toContainEqual({
+        name: 'tls',
+        mountPath: '/etc/showtell-tls',
+        readOnly: true,
+      });
+      if (role !== 'nats')
+        expect(container?.['env']).toContainEqual({ name: 'SHOWTELL_TLS', value: '/etc/showtell-tls' });
+      else {
+        expect(container).toMatchObject({ workingDir: '/etc/showtell-tls' });
+        expect((container?.['args'] as string[]).slice(0, 2)).toEqual(['-c', 'nats.conf']);
+      }
+    }
+    expect(JSON.stringify(render({}))).not.toMatch(/tls/i);
   });
 
   it('run as nobody, with a root that cannot be written and no token', () => {

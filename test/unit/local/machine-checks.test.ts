@@ -2,7 +2,7 @@ import { createColors } from 'picocolors';
 import { describe, expect, it } from 'vitest';
 import { isAtLeast } from '@showtell/coordinator/local/nats-binary.js';
 import { checkInstructions, checkMemory, checkNode } from '@showtell/coordinator/local/machine-checks.js';
-import { table } from '@showtell/coordinator/cli/commands/doctor.js';
+import { table } from '@showtell/coordinator/cli/actions/doctor.js';
 
 describe('checks', () => {
   it.each([

@@ -165,11 +165,20 @@ describe('beam search', () => {
     );
   });
 
+  it('tells how likely each word was, the end among them, which together are the caption', async () => {
+    const found = await beamSearch(1, sayer([im2txt], 12, 3).next, { ...options, width: 3 });
+    for (const { words, complete, logprob, wordProbabilities } of found.flat()) {
+      expect(wordProbabilities).toHaveLength(words.length + (complete ? 1 : 0));
+      expect(wordProbabilities.reduce((sum, p) => sum + Math.log(p), 0)).toBeCloseTo(logprob, 6);
+    }
+  });
+
   it('finds the best captions there are when the beam is wide', async () => {
     const all: Caption[] = [];
     const extend = (words: number[], logprob: number): void => {
       for (const [word, p] of Object.entries(im2txt[words.at(-1) ?? 0] ?? {}))
-        if (word === '1') all.push({ words, complete: true, logprob: logprob + Math.log(p), score: 0 });
+        if (word === '1')
+          all.push({ words, complete: true, logprob: logprob + Math.log(p), wordProbabilities: [], score: 0 });
         else extend([...words, Number(word)], logprob + Math.log(p));
     };
     extend([], 0);

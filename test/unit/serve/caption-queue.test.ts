@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest';
+import type { ScoredCaption } from '@showtell/shared/generated/showtell/v1/parameters.js';
 import type { Captionable } from '@showtell/worker/caption/captioner.js';
 import { CaptionQueue } from '@showtell/worker/serve/caption-queue.js';
 
@@ -6,8 +7,10 @@ import { CaptionQueue } from '@showtell/worker/serve/caption-queue.js';
 function scripted() {
   const batches: { sizes: number; finish: () => void; fail: (error: Error) => void }[] = [];
   const caption = (pictures: readonly Captionable[]) =>
-    new Promise<{ caption: string; logProbability: number }[][]>((resolve, reject) => {
-      const captions = pictures.map(({ beam }) => [{ caption: String(beam), logProbability: -1 }]);
+    new Promise<ScoredCaption[][]>((resolve, reject) => {
+      const captions = pictures.map(({ beam }) => [
+        { caption: String(beam), logProbability: -1, wordProbabilities: [] },
+      ]);
       batches.push({ sizes: pictures.length, finish: () => resolve(captions), fail: reject });
     });
   return { batches, captioner: { caption, batch: 3 } };

@@ -41,7 +41,10 @@ async function open(over: Partial<EndpointOptions> = {}): Promise<Scripted> {
     queue: {
       caption: (_picture, signal) =>
         new Promise((resolve, reject) => {
-          held.push({ resolve: () => resolve([{ caption: 'a cat', logProbability: -1 }]), signal });
+          held.push({
+            resolve: () => resolve([{ caption: 'a cat', logProbability: -1, wordProbabilities: [] }]),
+            signal,
+          });
           signal.addEventListener('abort', () => reject(signal.reason as Error));
         }),
     },

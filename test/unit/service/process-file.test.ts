@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import {
@@ -41,10 +41,13 @@ it('ignores and forgets processes of this host that have ended, and no others', 
   const child = spawn('sleep', ['60']);
   await once(child, 'spawn');
   announceChild(run, 'nats', child.pid ?? 0, { role: 'nats' });
+  const torn = [join(run, `job.json.${child.pid}.tmp`), join(run, 'processes', `nats.json.${child.pid}.tmp`)];
+  for (const file of torn) writeFileSync(file, '{"pid":');
   using _own = announceProcess(run, 'coordinator', { role: 'coordinator' });
   expect(announcedProcess(run, 'nats')?.pid).toBe(child.pid);
   forgetEndedProcesses(run);
-  expect(announced(run)).toEqual(['coordinator.json', 'nats.json']);
+  expect(torn.every((file) => existsSync(file))).toBe(true);
+  expect(announced(run)).toEqual(['coordinator.json', 'nats.json', `nats.json.${child.pid}.tmp`]);
 
   // The same id on another host says nothing about a process here; what cannot be read is nobody's to remove.
   const here = JSON.parse(readFileSync(join(run, 'processes', 'nats.json'), 'utf8')) as object;
@@ -55,6 +58,7 @@ it('ignores and forgets processes of this host that have ended, and no others', 
   await once(child, 'exit');
   expect(announcedProcess(run, 'nats')).toBeUndefined();
   forgetEndedProcesses(run);
+  expect(torn.some((file) => existsSync(file))).toBe(false);
   expect(announced(run)).toEqual(['coordinator.json', 'worker-far.json', 'worker-torn.json']);
 });
 

@@ -92,6 +92,14 @@ it.each([1, 2, 3, 4, 5, 7, 8, 63, 1_000, 65_536])('%i elements: the bits of the 
   );
   expect(plain(area.third.subarray(0, n))).toEqual(plain(means));
   expect(plain(area.fourth.subarray(0, n))).toEqual(plain(slower));
+
+  const sums = w.map((value, i) => f(value + f(g[i]! * g[i]!)));
+  area.third.set(w);
+  check(
+    () => area.descendWithAdagrad(0.3, 0.1, n),
+    (a, _, i) => f(a - f(f(f(0.1) * g[i]!) / f(Math.sqrt(sums[i]!)))),
+  );
+  expect(plain(area.third.subarray(0, n))).toEqual(plain(sums));
 });
 
 it.each([1, 3, 5, 64, 65_536])('%i elements: sum of squares in four float64 lanes', (n) => {

@@ -9,7 +9,7 @@ import type { OptimizerState } from '../parameter-server/optimizer.js';
 import type { CheckpointAbout, Manifest, ManifestContent } from './manifest.js';
 import { optimizerTensors } from './optimizer-tensors.js';
 import { type ReadCheckpoint, readCheckpoint, readManifest, verifyCheckpoint } from './read-checkpoint.js';
-import { type KeptCheckpoint, toPrune } from './retention.js';
+import { type KeptCheckpoint, bestOf, toPrune } from './retention.js';
 import type { SaveAnswer } from './save-thread.js';
 import { type CheckpointToWrite, pinFile, replacedSuffix, syncFolder, writingSuffix } from './write-checkpoint.js';
 
@@ -97,6 +97,8 @@ export class CheckpointStore implements AsyncDisposable {
     });
     if (answer.kind === 'failed')
       throw new ShowtellError('checkpoint/write-failed', { path: folder, detail: answer.message });
+    // What an earlier save left that a disk kept from removing it: no other save is under way.
+    removeLeftovers(this.directory);
     if (this.options.retention != null) this.prune(this.options.retention);
     return { path: folder, manifest: answer.content };
   }
@@ -117,6 +119,13 @@ export class CheckpointStore implements AsyncDisposable {
       thread.on('message', settle).on('error', failed).on('exit', ended);
       thread.postMessage(checkpoint);
     });
+  }
+
+  /** The sound checkpoint with the best BLEU-4; undefined where none was evaluated. */
+  best(): ListedCheckpoint | undefined {
+    const sound = this.list().filter(({ manifest }) => manifest !== null);
+    const step = bestOf(sound.map(keptOf));
+    return sound.find((listed) => listed.step === step);
   }
 
   /** In step order. */
@@ -181,12 +190,7 @@ export class CheckpointStore implements AsyncDisposable {
    * @returns their steps; with `dryRun` they stay
    */
   prune(keep: { readonly keepLast: number; readonly keepBest: boolean }, dryRun = false): number[] {
-    const kept: KeptCheckpoint[] = this.list().map(({ step, pinned, manifest }) => ({
-      step,
-      pinned,
-      bleu4: manifest?.metrics.bleu4 ?? null,
-    }));
-    const steps = toPrune(kept, keep);
+    const steps = toPrune(this.list().map(keptOf), keep);
     if (!dryRun)
       for (const step of steps) {
         // Renamed first: a removal that is interrupted must not leave half a checkpoint under its name.
@@ -232,3 +236,9 @@ function removeLeftovers(directory: string): void {
     else renameSync(file, place);
   }
 }
+
+const keptOf = ({ step, pinned, manifest }: ListedCheckpoint): KeptCheckpoint => ({
+  step,
+  pinned,
+  bleu4: manifest?.metrics.bleu4 ?? null,
+});

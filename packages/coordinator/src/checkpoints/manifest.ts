@@ -20,6 +20,8 @@ const aboutSchema = z.strictObject({
   generation: count,
   /** Training examples that counted, up to this version. */
   examples: count,
+  /** Asynchronous mode: units before the last applied one that are not, by their steps; left out where there are none. */
+  missing: z.array(count).optional(),
   job: z.record(z.string(), z.unknown()),
   /** SHA-256 of the job's numeric fields. */
   jobSha256: sha256,
@@ -74,13 +76,19 @@ export function parseManifest(text: string, path: string): Manifest {
   }
   if (typeof value !== 'object' || value === null) throw refuse(`${manifestFile} is no object`);
   const { manifestSha256, ...rest } = value as Record<string, unknown>;
-  if (manifestSha256 !== hashOf(rest)) throw refuse(`${manifestFile} does not have the hash it states`);
+  let found: string;
+  try {
+    found = hashOf(rest);
+  } catch (cause) {
+    throw refuse(`${manifestFile} is nested too deep`, cause);
+  }
+  if (manifestSha256 !== found) throw refuse(`${manifestFile} does not have the hash it states`);
   const parsed = contentSchema.safeParse(rest);
   if (!parsed.success)
     throw refuse(
       `${manifestFile} does not read as one: ${parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`).join('; ')}`,
     );
-  return { ...parsed.data, manifestSha256: hashOf(rest) };
+  return { ...parsed.data, manifestSha256: found };
 }
 
 function hashOf(content: object): string {

@@ -3,6 +3,7 @@ import { findVocabulary } from '@showtell/shared/data/find-vocabulary.js';
 import type { Vocabulary } from '@showtell/shared/data/vocabulary.js';
 import type { Job } from '@showtell/shared/job/job.js';
 import { parseJob } from '@showtell/shared/job/load-job.js';
+import { sizeOf } from '@showtell/shared/tensors/layout.js';
 import { readSafetensorsHeader, readTensor, type SafetensorsFile } from '@showtell/shared/tensors/safetensors.js';
 import { ShowtellError } from '@showtell/shared/errors.js';
 import { type Manifest, manifestFile, parametersFile } from './manifest.js';
@@ -28,7 +29,7 @@ export function readNamed({ directory, tensors }: OpenCheckpoint, name: string):
   const entry = tensors.entries.find((candidate) => candidate.name === name);
   if (entry === undefined)
     throw new ShowtellError('checkpoint/damaged', { path: directory, detail: `${parametersFile} has no ${name}` });
-  return readTensor(tensors, entry, new Float32Array((entry.end - entry.begin) / (entry.dtype === 'BF16' ? 2 : 4)));
+  return readTensor(tensors, entry, new Float32Array(sizeOf(entry.shape)));
 }
 
 /** Its words, as {@link findVocabulary} looks for them. */

@@ -9,6 +9,7 @@ import {
   type Segments,
   tensorView,
 } from '@showtell/shared/tensors/layout.js';
+import { quoted } from '@showtell/shared/quoted.js';
 import { readSafetensorsHeader, readTensor } from '@showtell/shared/tensors/safetensors.js';
 import { type OptimizerName, type OptimizerState, slotKinds } from '../parameter-server/optimizer.js';
 import { type Manifest, manifestFile, optimizerFile, parametersFile, parseManifest } from './manifest.js';
@@ -77,10 +78,10 @@ export async function readCheckpoint(directory: string, layout: ParameterLayout)
 /** @throws ShowtellError `checkpoint/damaged` */
 function optimizerNameOf({ job }: Manifest): OptimizerName {
   const { name } = (job['optimizer'] ?? {}) as { name?: unknown };
-  if (typeof name !== 'string' || !(name in slotKinds))
+  if (typeof name !== 'string' || !Object.hasOwn(slotKinds, name))
     throw new ShowtellError('checkpoint/damaged', {
       path: optimizerFile,
-      detail: `its job's optimizer is ${JSON.stringify(name)}`,
+      detail: `its job's optimizer is ${quoted(name)}`,
     });
   return name as OptimizerName;
 }

@@ -17,7 +17,8 @@ export function toPrune(
   return byStep.filter(({ step, pinned }) => !pinned && !last.has(step) && step !== best).map(({ step }) => step);
 }
 
-function bestOf(byStep: readonly KeptCheckpoint[]): number | null {
+/** The step of the best, among equals the later; null where none was evaluated. @param byStep in step order */
+export function bestOf(byStep: readonly KeptCheckpoint[]): number | null {
   let best: KeptCheckpoint | null = null;
   for (const checkpoint of byStep)
     if (checkpoint.bleu4 !== null && checkpoint.bleu4 >= (best?.bleu4 ?? 0)) best = checkpoint;

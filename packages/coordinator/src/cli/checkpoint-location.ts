@@ -13,7 +13,7 @@ export function checkpointsOf(run: string): CheckpointStore {
 }
 
 /**
- * The folder of the checkpoint that `RUN`, `RUN@STEP` or the folder itself names; without a step the newest of the run.
+ * The folder of the checkpoint that `RUN`, `RUN@STEP`, `RUN@best` or the folder itself names; without a step the newest of the run.
  * @throws ShowtellError `checkpoint/missing`, `usage/invalid`
  */
 export function locateCheckpoint(location: string): string {
@@ -24,6 +24,12 @@ export function locateCheckpoint(location: string): string {
   const store = checkpointsOf(run);
   if (hasStep) {
     const step = location.slice(at + 1);
+    if (step === 'best') {
+      const best = store.best();
+      if (best !== undefined) return best.path;
+      const detail = 'none was evaluated with captions';
+      throw new ShowtellError('checkpoint/missing', { path: store.directory, detail });
+    }
     if (!/^\d+$/.test(step))
       throw new ShowtellError('usage/invalid', {
         detail: `"${step}" in ${location} is no step.`,

@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { InvalidArgumentError, Option } from 'commander';
+import { parseMemorySize } from '@showtell/shared/service/memory-size.js';
 import type { SplitRule } from '../data/split-pictures.js';
 
 /** An option's value as an integer of at least `low`. */
@@ -10,6 +11,12 @@ export function integerFrom(low: number): (text: string) => number {
       throw new InvalidArgumentError(`It must be an integer from ${low}.`);
     return value;
   };
+}
+
+export function memorySizeFrom(text: string): number {
+  const bytes = parseMemorySize(text);
+  if (bytes === null) throw new InvalidArgumentError('It must be a size such as 4G or 512M.');
+  return bytes;
 }
 
 export function threadsOption(): Option {

@@ -1,6 +1,6 @@
 import { Option } from 'commander';
-import { engineNames, type Job } from '@showtell/shared/job/job.js';
-import { setUpEngine } from './set-up.js';
+import { engineNames } from '@showtell/shared/job/engine-names.js';
+import type { Job } from '@showtell/shared/job/job.js';
 
 export type EngineAsked = Job['engine']['name'] | 'auto';
 
@@ -22,6 +22,7 @@ export async function engineOverrides(asked: EngineAsked, { engine }: Pick<Job, 
     process.stderr.write(`engine tensorflow: the job asks for ${needs}\n`);
     return ['engine.name=tensorflow'];
   }
+  const { setUpEngine } = await import('./set-up.js');
   const { engine: kind, reason = '' } = await setUpEngine('auto');
   const name = kind === 'cpu' ? 'tensorflow' : kind;
   process.stderr.write(`engine ${name}: ${reason}\n`);

@@ -1,4 +1,4 @@
-import { openDataset } from '@showtell/shared/data/dataset.js';
+import { openData } from '@showtell/shared/bus/open-data.js';
 import { writeReport } from '../evaluation/report.js';
 import { renderSummary } from '../evaluation/report-summary.js';
 import { reportOf } from '../evaluation/run-report.js';
@@ -8,7 +8,8 @@ import { wantsColors } from './colors.js';
 /** Writes the run's report beside it, and its summary to the terminal. */
 export async function finishWithReport(run: string, quiet: boolean): Promise<void> {
   const folder = new RunFolder(run);
-  const dataset = await openDataset(folder.job().data.directory ?? '');
+  const { data: place } = folder.job();
+  const dataset = await openData(place.directory ?? '', place);
   const data = await reportOf(folder, run, dataset);
   const file = folder.at('report.html');
   await writeReport(file, data);

@@ -34,6 +34,7 @@ export function jsonPresenter(): Presenter {
           print({ type: event.type, step: event.step, error: event.error.message });
           return;
         case 'switch':
+        case 'switch-refused':
         case 'rollback':
         case 'checkpoint':
         case 'finished':
@@ -102,6 +103,8 @@ function noteOf(event: RunEvent): string | null {
   switch (event.type) {
     case 'switch':
       return `step ${event.step}: the joint phase begins (${event.reason})`;
+    case 'switch-refused':
+      return `step ${event.step}: the joint phase does not begin: ${event.reason}`;
     case 'rollback':
       return `step ${event.step}: rolling back to step ${event.toStep}: ${event.reason}`;
     case 'save-failed':

@@ -13,15 +13,19 @@ const sections: readonly { readonly title: string; readonly commands: readonly E
       ['train', () => import('./commands/train.js')],
       ['coordinator', () => import('./commands/coordinator.js')],
       ['worker', () => import('./commands/worker.js')],
+      ['ps', () => import('./commands/ps.js')],
     ],
   },
   {
     title: 'Watch and steer a run',
     commands: [
       ['status', () => import('./commands/status.js')],
+      ['board', () => import('./commands/board.js')],
+      ['top', () => import('./commands/top.js')],
       ['pause', () => import('./commands/pause.js')],
       ['resume', () => import('./commands/resume.js')],
       ['stop', () => import('./commands/stop.js')],
+      ['switch', () => import('./commands/switch.js')],
     ],
   },
   {
@@ -61,7 +65,9 @@ const sections: readonly { readonly title: string; readonly commands: readonly E
       ['data synth', () => import('./commands/data-synth.js')],
       ['data inspect', () => import('./commands/data-inspect.js')],
       ['data verify', () => import('./commands/data-verify.js')],
+      ['data push', () => import('./commands/data-push.js')],
       ['data index', () => import('./commands/data-index.js')],
+      ['certs', () => import('./commands/certs.js')],
       ['engine setup', () => import('./commands/engine-setup.js')],
       ['doctor', () => import('./commands/doctor.js')],
     ],
@@ -76,8 +82,8 @@ const groups: Readonly<Record<string, string>> = {
 };
 
 /**
- * The command line, nothing parsed yet. `main.ts` runs it; `docs/cli.md` is printed from it. The modules are
- * half a second's work, so that where the arguments name a command or a group, only theirs are loaded.
+ * The command line, nothing parsed yet. `main.ts` runs it; `docs/cli.md` is printed from it. Where the arguments name a
+ * command or a group, only its modules are loaded. They declare; what an action needs is loaded when it runs.
  *
  * Errors of usage are thrown (`CommanderError`), and subcommands take that and the look of help over from it, so
  * both are set before any is added.

@@ -37,7 +37,7 @@ export interface DrawnLine {
 }
 
 /** Part of a line: plain text, and how to colour it. */
-interface Part {
+export interface LinePart {
   readonly text: string;
   readonly paint?: (text: string) => string;
   /** 1 is always shown; where the line is too long, the parts of the highest number go first. */
@@ -74,7 +74,9 @@ function barLine(record: ProgressRecord, style: LineStyle): DrawnLine {
   const left = record.eta === null || record.step >= record.totalSteps ? '' : `  ${duration(record.eta)} left`;
   const tail = `  ${count} ${share}${left.padEnd(12)}`;
   const room = Math.min(60, width - name.length - tail.length - 2);
-  const parts: Part[] = [{ text: name, paint: (text) => colors.bold(phasePaint(record.phase, colors)(text)), need: 1 }];
+  const parts: LinePart[] = [
+    { text: name, paint: (text) => colors.bold(phasePaint(record.phase, colors)(text)), need: 1 },
+  ];
   if (room >= 8) parts.push(...bar(record, room, style));
   parts.push(
     { text: `  ${count}`, need: 1 },
@@ -84,7 +86,7 @@ function barLine(record: ProgressRecord, style: LineStyle): DrawnLine {
   return fit(parts, width);
 }
 
-function bar(record: ProgressRecord, cells: number, { colors, unicode }: LineStyle): Part[] {
+function bar(record: ProgressRecord, cells: number, { colors, unicode }: LineStyle): LinePart[] {
   const full = unicode ? '━' : '#';
   const empty = unicode ? '─' : '-';
   const share = record.totalSteps === 0 ? 1 : record.step / record.totalSteps;
@@ -109,7 +111,7 @@ function bar(record: ProgressRecord, cells: number, { colors, unicode }: LineSty
 function nowLine(record: ProgressRecord, losses: readonly number[], style: LineStyle): DrawnLine {
   const { colors, unicode, width } = style;
   const between = { text: unicode ? '  ·  ' : '   ', paint: colors.dim, need: 2 };
-  const parts: Part[] = [
+  const parts: LinePart[] = [
     { text: 'loss ', paint: colors.dim, need: 1 },
     { text: number(record.loss).padEnd(7), need: 1 },
   ];
@@ -130,7 +132,7 @@ function nowLine(record: ProgressRecord, losses: readonly number[], style: LineS
 function scoresLine(record: ProgressRecord, { colors, unicode, width }: LineStyle): DrawnLine {
   if (record.evaluatedAt === null) return fit([{ text: 'no evaluation yet', paint: colors.dim, need: 1 }], width);
   const between = unicode ? '  ·  ' : '   ';
-  const parts: Part[] = [];
+  const parts: LinePart[] = [];
   const show = (label: string, value: string | null, need: number): void => {
     if (value === null) return;
     if (parts.length > 0) parts.push({ text: between, paint: colors.dim, need });
@@ -144,8 +146,8 @@ function scoresLine(record: ProgressRecord, { colors, unicode, width }: LineStyl
 }
 
 /** Leaves out the least needed parts until the rest fits; what must be shown is cut off at the edge. */
-function fit(parts: readonly Part[], width: number): DrawnLine {
-  const length = (kept: readonly Part[]): number => kept.reduce((sum, { text }) => sum + text.length, 0);
+export function fit(parts: readonly LinePart[], width: number): DrawnLine {
+  const length = (kept: readonly LinePart[]): number => kept.reduce((sum, { text }) => sum + text.length, 0);
   let kept = parts.filter(({ text }) => text !== '');
   for (let need = 5; need > 1 && length(kept) > width; need--) kept = kept.filter((part) => part.need < need);
   let room = width;

@@ -127,7 +127,7 @@ function liveProgress(stream: Stream, env: Readonly<Record<string, string | unde
 }
 
 /** Mean losses of equal stretches of steps, so that the little curve shows the trend and not the noise of single steps. */
-class LossCurve {
+export class LossCurve {
   private readonly stretches: { readonly index: number; sum: number; count: number }[] = [];
 
   add(step: number, loss: number, totalSteps: number): void {

@@ -4,7 +4,7 @@ import { trainSession, type SessionOptions } from './session.js';
 import type { Presenter } from './present.js';
 
 /** Exit codes of a command that trains. */
-const exitCodes: Readonly<Record<RunOutcome | 'stopped', number>> = {
+export const exitCodes: Readonly<Record<RunOutcome | 'stopped', number>> = {
   complete: 0,
   'rolled-back': 0,
   'guard-unmet': 10,
@@ -36,7 +36,8 @@ export async function runToEnd(options: SessionOptions, presenter: Presenter): P
   process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
   let last: RunEnd['last'] = null;
   try {
-    for await (const event of trainSession(options, control)) {
+    const onListening = (url: string): void => presenter.note(`watch it at ${url}`);
+    for await (const event of trainSession({ onListening, ...options }, control)) {
       presenter.show(event);
       if (event.type !== 'finished' && event.type !== 'stopped') continue;
       last = event;

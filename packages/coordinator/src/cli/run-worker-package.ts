@@ -2,18 +2,20 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { constants } from 'node:os';
 import { fileURLToPath } from 'node:url';
-import { passOnErrors } from './engine-notes.js';
+import { type Device, passOnErrors } from './engine-notes.js';
 
 /**
  * Runs one of the worker package's programs in this terminal: coordinator and worker meet as processes only. Its standard error
- * comes without what TensorFlow notes there for nobody.
+ * comes without what TensorFlow notes there for nobody. It is led by a channel that closes when this process ends, however it
+ * ends; then the program ends, too.
  *
+ * @param device what its engine computes on
  * @returns its exit code; 128 and the signal's number when a signal ended it, as shells have it
  */
-export async function runWorkerPackage(program: string, args: readonly string[]): Promise<number> {
+export async function runWorkerPackage(program: string, args: readonly string[], device: Device): Promise<number> {
   const file = fileURLToPath(import.meta.resolve(`@showtell/worker/${program}`));
-  const child = spawn(process.execPath, [file, ...args], { stdio: ['inherit', 'inherit', 'pipe'] });
-  passOnErrors(child.stderr, process.stderr);
+  const child = spawn(process.execPath, [file, ...args], { stdio: ['inherit', 'inherit', 'pipe', 'ipc'] });
+  if (child.stderr !== null) passOnErrors(child.stderr, process.stderr, device);
   // Ctrl-C reaches the child by the terminal; this process waits for what the child makes of it.
   const ignore = (): void => undefined;
   const forward = (): void => void child.kill('SIGTERM');

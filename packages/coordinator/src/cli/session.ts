@@ -1,26 +1,34 @@
 import { randomBytes } from 'node:crypto';
-import { existsSync } from 'node:fs';
+import { copyFileSync, existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { resolve } from 'node:path';
-import { openDataset, type Dataset } from '@showtell/shared/data/dataset.js';
+import { join, resolve } from 'node:path';
+import { openData } from '@showtell/shared/bus/open-data.js';
+import type { Dataset } from '@showtell/shared/data/dataset.js';
+import { vocabularyFile } from '@showtell/shared/data/find-vocabulary.js';
 import { ShowtellError } from '@showtell/shared/errors.js';
 import { jobDigest } from '@showtell/shared/job/digest.js';
 import type { Job } from '@showtell/shared/job/job.js';
 import { openLog, type Logger } from '@showtell/shared/service/log.js';
+import { folderBeside } from '@showtell/shared/security/tls-folder.js';
 import { announceChild, forgetEndedProcesses } from '@showtell/shared/service/process-file.js';
+import { openTracing } from '@showtell/shared/service/open-tracing.js';
 import { lineProgress } from '@showtell/shared/set-up/progress.js';
 import { hashOfWeights } from '@showtell/shared/tensors/weights-files.js';
 import { version } from '@showtell/shared/version.js';
 import type { Control } from '../control.js';
-import { coordinate } from '../coordinator.js';
+import type { CoordinatorOptions } from '../coordinator.js';
+import { coordinateThroughLosses } from '../coordinate-through-losses.js';
 import { NatsProcess } from '../local/nats-process.js';
+import { ShardProcesses } from '../local/shard-processes.js';
 import { WorkerProcesses } from '../local/worker-processes.js';
+import { type CoordinatorMetrics, openCoordinatorMetrics } from '../metrics.js';
+import { resumeRun } from '../resume-run.js';
 import { RunFolder, type RunIdentity } from '../run-folder.js';
 import type { RunEvent } from '../run.js';
 import { ensureSetUp, setUpNameOf } from './set-up.js';
 
 /** What a person asked for, options resolved. */
-export interface SessionOptions {
+export interface SessionOptions extends Pick<CoordinatorOptions, 'onListening'> {
   readonly run: string;
   readonly job: Job;
   readonly resume: boolean;
@@ -28,11 +36,19 @@ export interface SessionOptions {
   readonly from: string | null;
   /** Local worker processes; 0: workers come by themselves. */
   readonly workers: number;
+  /** Resident bytes of a local worker after which it is replaced; null: by its cgroup's limit. */
+  readonly maxMemory?: number | null;
   /** A NATS server that is there already; null: one of this run's own. */
   readonly natsUrl: string | null;
   readonly host: string;
   readonly grpcPort: number;
   readonly httpPort: number;
+  /** Shards of the parameter server that are there already; null: as many of this run's own as the job says. */
+  readonly shards: readonly string[] | null;
+  /** Where the run is told to Prometheus; by default in series of its own. */
+  readonly metrics?: CoordinatorMetrics;
+  /** Of the page: see `CoordinatorOptions`. */
+  readonly pageToken: string | null;
 }
 
 /**
@@ -46,7 +62,7 @@ export async function* trainSession(options: SessionOptions, control: Control): 
   const isLocal = options.workers > 0;
   const needsNats = options.natsUrl === null;
   const setUp = isLocal || needsNats ? await ensureSetUp(lineProgress(), setUpNameOf(job.engine)) : null;
-  const dataset = await openDataset(job.data.directory ?? '');
+  const dataset = await openData(job.data.directory ?? '', job.data);
   checkData(job, dataset);
 
   const folder = new RunFolder(options.run);
@@ -59,12 +75,15 @@ export async function* trainSession(options: SessionOptions, control: Control): 
     fields: { run: folder.identity().run, role: 'coordinator' },
     file: folder.at('logs', 'coordinator.log'),
   });
+  await using tracing = await openTracing({ service: 'showtell-coordinator', instance: folder.identity().run, log });
   await using nats = needsNats && setUp !== null ? await startNats(folder, setUp.nats, log) : null;
   const natsUrl = options.natsUrl ?? nats?.url ?? '';
-  const events = coordinate(
-    { ...options, folder, generation, dataset, natsUrl, sharedMemory: sharedMemoryFolder(job), log },
-    control,
-  );
+  await using processes = await startShards(folder, options, log);
+  const shards = options.shards ?? processes?.addresses ?? null;
+  const { metrics = openCoordinatorMetrics() } = options;
+  const parts = { ...options, folder, dataset, natsUrl, shards, metrics, log, tracing };
+  const sharedMemory = sharedMemoryFolder(job);
+  const events = coordinateThroughLosses({ ...parts, generation, sharedMemory }, control);
   // The first event comes after workers have worked: they start while the coordinator opens.
   await using workers = isLocal ? startWorkers(folder, options, control, log) : null;
   control.onInterruption(() => workers?.retire());
@@ -78,12 +97,12 @@ export async function* trainSession(options: SessionOptions, control: Control): 
 function checkData(job: Job, dataset: Dataset): void {
   for (const split of ['train', 'val'] as const)
     if (dataset.split(split).count === 0)
-      throw new ShowtellError('data/split-empty', { directory: dataset.directory, split });
+      throw new ShowtellError('data/split-empty', { directory: dataset.location, split });
   const { size } = dataset.vocabulary;
   const { vocabulary } = job.model.decoder;
   if (vocabulary < size)
     throw new ShowtellError('job/vocabulary-too-small', {
-      directory: dataset.directory,
+      directory: dataset.location,
       words: size,
       rows: vocabulary,
     });
@@ -94,7 +113,7 @@ function openFolder(folder: RunFolder, { job, resume, from }: SessionOptions, da
   const encoderWeightsSha256 = weights === 'random' ? null : hashOfWeights(weights);
   const fixed = { jobSha256: jobDigest(job, encoderWeightsSha256), datasetDigest: dataset.digest };
   if (folder.exists && resume) {
-    folder.resumeWith(job, fixed);
+    resumeRun(folder, job, fixed);
     return;
   }
   const identity: RunIdentity = {
@@ -107,6 +126,8 @@ function openFolder(folder: RunFolder, { job, resume, from }: SessionOptions, da
     forkedFrom: from === null ? null : resolve(from),
   };
   folder.begin(identity, job);
+  // Captions of this run's checkpoints need the words, and may be asked for where the data are not.
+  copyFileSync(join(dataset.directory, dataset.manifest.vocabulary.file), folder.at(vocabularyFile));
 }
 
 function sharedMemoryFolder(job: Job): string | null {
@@ -118,9 +139,29 @@ async function startNats(folder: RunFolder, binary: string, log: Logger): Promis
     binary,
     storeDirectory: folder.at('nats'),
     logFile: folder.at('logs', 'nats.log'),
+    secured: folderBeside('nats'),
     onStart: (pid, restarts) => {
       announceChild(folder.path, 'nats', pid, { role: 'nats' });
       if (restarts > 0) log.warn('nats-server had ended and was started again', { pid, restarts });
+    },
+  });
+}
+
+/** The run's own shards; null where there are others, or none. */
+async function startShards(
+  folder: RunFolder,
+  { shards, job, host }: SessionOptions,
+  log: Logger,
+): Promise<ShardProcesses | null> {
+  const count = job.cluster.parameterShards;
+  if (shards !== null || count === 1) return null;
+  return ShardProcesses.start({
+    count,
+    host,
+    logFolder: folder.at('logs'),
+    onStart: (name, pid, restarts) => {
+      announceChild(folder.path, name, pid, { role: 'parameter-server' });
+      if (restarts > 0) log.warn('a shard had ended and was started again', { shard: name, pid, restarts });
     },
   });
 }
@@ -129,6 +170,8 @@ function startWorkers(folder: RunFolder, options: SessionOptions, control: Contr
   return new WorkerProcesses({
     runDirectory: resolve(folder.path),
     count: options.workers,
+    maxMemory: options.maxMemory ?? null,
+    secured: folderBeside('worker'),
     onRestart: (id, ended) => log.warn('a worker ended and is started again', { worker: id, ended }),
     onHopeless: (error) => control.fail(error),
   });

@@ -1,6 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import sharp from 'sharp';
 
+/** A larger one would take gigabytes to decode, by a file of a few hundred bytes; workers have the same limit. */
+const limits = { limitInputPixels: 100_000_000 };
+
 /** A picture's bytes as they go into a record, or why they can't. */
 type CheckedPicture = { readonly jpeg: Uint8Array } | { readonly fault: string };
 
@@ -17,13 +20,13 @@ export async function checkPicture(file: string, convert: boolean, decode = true
     return { fault: `it cannot be read (${describe(error)})` };
   }
   try {
-    const { format, space } = await sharp(bytes).metadata();
+    const { format, space } = await sharp(bytes, limits).metadata();
     if (format === 'jpeg' && space !== 'cmyk') {
       const fault = decode ? await decodeFault(bytes) : null;
       return fault === null ? { jpeg: bytes } : { fault };
     }
     if (!convert) return { fault: `it is ${format} in ${space}` };
-    const rgb = sharp(bytes, { failOn: 'error' }).flatten({ background: '#fff' }).toColourspace('srgb');
+    const rgb = sharp(bytes, { failOn: 'error', ...limits }).flatten({ background: '#fff' }).toColourspace('srgb');
     return { jpeg: await rgb.jpeg({ quality: 95, chromaSubsampling: '4:4:4' }).toBuffer() };
   } catch (error) {
     return { fault: decodingFault(bytes, error) };
@@ -33,7 +36,7 @@ export async function checkPicture(file: string, convert: boolean, decode = true
 /** Why the bytes of a record's picture don't decode to an RGB or grey JPEG, or null. */
 export async function decodeFault(jpeg: Uint8Array): Promise<string | null> {
   try {
-    const image = sharp(jpeg, { failOn: 'error' });
+    const image = sharp(jpeg, { failOn: 'error', ...limits });
     const { format, space } = await image.metadata();
     if (format !== 'jpeg' || space === 'cmyk') return `it is ${format} in ${space}`;
     await image.raw().toBuffer();

@@ -1,37 +1,32 @@
 import { readFile } from 'node:fs/promises';
 import { ShowtellError } from '@showtell/shared/errors.js';
-import { z } from 'zod';
+import type { ZodType } from 'zod';
+import type { Annotations, ImageId, Results } from './coco-schemas.js';
 import type { ScoredCaption } from './scores/number-tokens.js';
 import { tokenizeCaptions } from './scores/tokenize.js';
 
-/** COCO's ids are numbers; other sets in its format use file names. */
-const imageId = z.union([z.int(), z.string().min(1)]);
-export type ImageId = z.infer<typeof imageId>;
-
-const annotationsSchema = z.object({
-  images: z.array(z.object({ id: imageId })),
-  annotations: z.array(z.object({ image_id: imageId, caption: z.string() })),
-});
-type Annotations = z.infer<typeof annotationsSchema>;
-const resultsSchema = z.array(z.object({ image_id: imageId, caption: z.string() }));
-type Results = z.infer<typeof resultsSchema>;
-
-/** A schema, which finds the fault, and a check that spares sound files its cost, which is most of reading a big one. */
+/**
+ * A schema, which finds the fault, and a check that spares sound files its cost: loading it, and most of the time of
+ * reading a big one.
+ */
 interface Shape<T> {
-  readonly schema: z.ZodType<T>;
+  readonly schema: () => Promise<ZodType<T>>;
   /** Never true of what the schema refuses. */
   readonly isSound: (content: unknown) => content is T;
 }
 
 const annotationsShape: Shape<Annotations> = {
-  schema: annotationsSchema,
+  schema: async () => (await import('./coco-schemas.js')).annotationsSchema,
   isSound: (content): content is Annotations =>
     isObject(content) &&
     Array.isArray(content['images']) &&
     content['images'].every((image: unknown) => isObject(image) && isImageId(image['id'])) &&
     areCaptions(content['annotations']),
 };
-const resultsShape: Shape<Results> = { schema: resultsSchema, isSound: areCaptions };
+const resultsShape: Shape<Results> = {
+  schema: async () => (await import('./coco-schemas.js')).resultsSchema,
+  isSound: areCaptions,
+};
 
 function areCaptions(content: unknown): content is Results {
   return (
@@ -148,7 +143,7 @@ async function readJson<T>(file: string, what: string, { schema, isSound }: Shap
     throw unreadable(file, what, `it is no JSON (${(cause as Error).message})`, cause);
   }
   if (isSound(json)) return json;
-  const parsed = schema.safeParse(json);
+  const parsed = (await schema()).safeParse(json);
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;
   const place = issue?.path.map((key) => (typeof key === 'number' ? `[${key}]` : `.${String(key)}`)).join('') ?? '';

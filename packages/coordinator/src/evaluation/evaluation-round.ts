@@ -4,7 +4,9 @@ import {
   type PushEvaluationResponse,
   type RecordEvaluation,
 } from '@showtell/shared/generated/showtell/v1/parameters.js';
+import { traced } from '@showtell/shared/service/tracing.js';
 import type { Dispatcher } from '../dispatcher.js';
+import { StepTraces } from '../step-traces.js';
 import type { EvaluationThread } from './evaluation-thread.js';
 import type { EvaluationResult } from './evaluation.js';
 
@@ -24,20 +26,24 @@ export class EvaluationRound {
     private readonly evaluation: EvaluationThread,
     private readonly dispatcher: Dispatcher,
     private readonly generation: number,
+    private readonly traces = new StepTraces(),
   ) {}
 
   async evaluate(step: number, lineage: number): Promise<EvaluationResult> {
     const { work } = this.evaluation;
+    const span = this.traces.evaluation(step, lineage);
     const results = await new Promise<(readonly RecordEvaluation[])[]>((done, failed) => {
       this.round = { step, lineage, results: work.map(() => undefined), missing: work.length, done };
       this.dispatcher.evaluate(step, work).catch(failed);
     });
     this.round = null;
-    return this.evaluation.score(results);
+    const scored = await traced(span.child('score'), () => this.evaluation.score(results));
+    this.traces.finish({ step, lineage, evaluation: true });
+    return scored;
   }
 
   /** The handler of `ParameterService.PushEvaluation`. */
-  push({ unit, version, records }: PushEvaluationRequest): PushEvaluationResponse {
+  push({ unit, version, worker, records }: PushEvaluationRequest): PushEvaluationResponse {
     const { round } = this;
     const isCurrent =
       round !== null &&
@@ -57,7 +63,7 @@ export class EvaluationRound {
       };
     round.results[unit.index] = records;
     round.missing--;
-    this.dispatcher.settle(unit);
+    this.dispatcher.settle(unit, worker);
     if (round.missing === 0) round.done(round.results.map((result) => result ?? []));
     return { verdict: Verdict.VERDICT_ACCEPTED, detail: '' };
   }

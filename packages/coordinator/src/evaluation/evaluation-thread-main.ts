@@ -1,5 +1,6 @@
 import { parentPort, workerData } from 'node:worker_threads';
-import { closeRecords, openDataset } from '@showtell/shared/data/dataset.js';
+import { openData } from '@showtell/shared/bus/open-data.js';
+import { closeRecords } from '@showtell/shared/data/dataset.js';
 import type { RecordEvaluation } from '@showtell/shared/generated/showtell/v1/parameters.js';
 import type { Job } from '@showtell/shared/job/job.js';
 import { thrown, type ThrownError } from '@showtell/shared/thrown-error.js';
@@ -7,8 +8,8 @@ import { Evaluation, type EvaluationResult, type EvaluationWork } from './evalua
 
 /** What the thread is started with. */
 export interface EvaluationThreadData {
-  /** The data folder. */
-  readonly directory: string;
+  /** Of the data: a folder, or a bucket's URL. */
+  readonly location: string;
   readonly job: Job;
 }
 
@@ -27,8 +28,8 @@ if (port === null) throw new TypeError('evaluation-thread-main.js runs as a work
 const reply = (message: EvaluationReply): void => port.postMessage(message);
 
 try {
-  const { directory, job } = workerData as EvaluationThreadData;
-  const dataset = await openDataset(directory);
+  const { location, job } = workerData as EvaluationThreadData;
+  const dataset = await openData(location, job.data);
   const evaluation = await Evaluation.open(dataset, job);
   await closeRecords(dataset);
   port.on('message', (results: EvaluationResults) => {

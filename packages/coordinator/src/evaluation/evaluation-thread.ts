@@ -32,11 +32,11 @@ export class EvaluationThread implements AsyncDisposable {
   }
 
   /**
-   * @param directory the data folder
-   * @throws ShowtellError `data/split-empty` when there is nothing to validate on, or as `openDataset` does
+   * @param location of the data: a folder, or a bucket's URL
+   * @throws ShowtellError `data/split-empty` when there is nothing to validate on, or as `openData` does
    */
-  static async open(directory: string, job: Job): Promise<EvaluationThread> {
-    const workerData: EvaluationThreadData = { directory, job };
+  static async open(location: string, job: Job): Promise<EvaluationThread> {
+    const workerData: EvaluationThreadData = { location, job };
     const worker = new Worker(new URL('./evaluation-thread-main.js', import.meta.url), { workerData, name: 'scores' });
     const thread = new EvaluationThread(worker);
     try {

@@ -32,12 +32,21 @@ export interface EvaluationScores {
   } | null;
 }
 
+/** A caption as the search ended with it. */
+export interface FoundCaption {
+  readonly caption: string;
+  /** Natural logarithm of the probability of all words, the end among them. */
+  readonly logprob: number;
+  /** Of each word after those before it, and of the end if it was said, to three significant digits. */
+  readonly probabilities: readonly number[];
+}
+
 /** One picture as a version captioned it. */
 export interface CaptionedImage {
   readonly imageId: number;
   readonly record: RecordRef;
   /** Best first. */
-  readonly captions: readonly { readonly caption: string; readonly logprob: number }[];
+  readonly captions: readonly FoundCaption[];
   readonly references: readonly string[];
 }
 
@@ -129,7 +138,11 @@ export class Evaluation {
       pictures.flatMap(({ imageId, record }, i): CaptionedImage[] => {
         const result = results[this.perplexityUnits.length + unit]?.[i];
         if (result === undefined || result.skipped) return [];
-        const captions = result.captions.map(({ caption, logProbability }) => ({ caption, logprob: logProbability }));
+        const captions = result.captions.map(({ caption, logProbability, wordProbabilities }) => ({
+          caption,
+          logprob: logProbability,
+          probabilities: wordProbabilities.map((p) => Number(p.toPrecision(3))),
+        }));
         return [{ imageId, record, captions, references: this.referencesOf(imageId).map(({ text }) => text) }];
       }),
     );

@@ -4,7 +4,7 @@ export const reportStyle = `
   color-scheme: light dark;
   --page: #f7f6f2; --card: #ffffff; --ink: #1d1f24; --soft: #666a73; --line: #e3e1da; --grid: #ecebe5;
   --decoder: #2f6fb2; --joint: #b03a7f; --third: #2e8b6b; --decoder-tint: #2f6fb212; --joint-tint: #b03a7f12;
-  --right: #1c7c4b; --right-tint: #1c7c4b1c; --wrong: #c0392b; --wrong-tint: #c0392b1a;
+  --right: #17683e; --right-tint: #1c7c4b1c; --wrong: #b23325; --wrong-tint: #c0392b1a;
 }
 @media (prefers-color-scheme: dark) {
   :root {

@@ -3,7 +3,7 @@ import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readRecord, type Split } from '@showtell/shared/data/dataset.js';
 import { decodeCaptionExample } from '@showtell/shared/data/sequence-example.js';
-import type { CaptionedImage, EvaluationResult, EvaluationScores } from './evaluation.js';
+import type { CaptionedImage, EvaluationResult, EvaluationScores, FoundCaption } from './evaluation.js';
 
 /** Which version an evaluation is of. */
 export interface EvaluatedVersion {
@@ -26,7 +26,7 @@ export interface SavedCaption {
   /** The best caption. */
   readonly caption: string;
   /** All captions the search ended with, best first. */
-  readonly captions: readonly { readonly caption: string; readonly logprob: number }[];
+  readonly captions: readonly (Omit<FoundCaption, 'probabilities'> & Partial<Pick<FoundCaption, 'probabilities'>>)[];
   readonly references: readonly string[];
   /** The picture's file, relative to the folder of all evaluations; `null` where it isn't kept. */
   readonly image: string | null;
@@ -35,6 +35,9 @@ export interface SavedCaption {
 export interface SavedEvaluation extends SavedScores {
   readonly captions: readonly SavedCaption[];
 }
+
+const partialSuffix = '.partial';
+const besideSuffix = '.tmp';
 
 /** The pictures of an evaluation whose files are kept: the first so many, the same in each evaluation. */
 const keptImages = 24;
@@ -73,15 +76,28 @@ export async function saveEvaluation(
   }));
 
   const target = join(folder, folderName(version.step));
-  const beside = `${target}.partial`;
+  const beside = `${target}${partialSuffix}`;
   await rm(beside, { recursive: true, force: true });
-  await mkdir(beside);
-  const { step, phase, lineage } = version;
-  await writeWhole(join(beside, 'scores.json'), toJson({ step, phase, lineage, scores } satisfies SavedScores));
-  await writeWhole(join(beside, 'captions.json'), toJson(captions));
-  await rm(target, { recursive: true, force: true });
-  await rename(beside, target);
+  try {
+    await mkdir(beside);
+    const { step, phase, lineage } = version;
+    await writeWhole(join(beside, 'scores.json'), toJson({ step, phase, lineage, scores } satisfies SavedScores));
+    await writeWhole(join(beside, 'captions.json'), toJson(captions));
+    await rm(target, { recursive: true, force: true });
+    await rename(beside, target);
+  } catch (error) {
+    await rm(beside, { recursive: true, force: true });
+    throw error;
+  }
   return target;
+}
+
+/** Removes what {@link saveEvaluation} left that was killed. */
+export async function removeUnfinished(folder: string): Promise<void> {
+  if (!existsSync(folder)) return;
+  for (const name of await readdir(folder, { recursive: true }))
+    if (name.endsWith(partialSuffix) || name.endsWith(besideSuffix))
+      await rm(join(folder, name), { recursive: true, force: true });
 }
 
 /** Steps whose evaluations are kept in a run's folder of evaluations, rising. */
@@ -112,13 +128,14 @@ function toJson(content: unknown): string {
 
 /** Written beside, synced and renamed, so that a file of this name is whole. */
 async function writeWhole(file: string, content: string | Uint8Array): Promise<void> {
-  const beside = `${file}.tmp`;
-  const handle = await open(beside, 'w');
+  const beside = `${file}${besideSuffix}`;
   try {
+    await using handle = await open(beside, 'w');
     await handle.writeFile(content);
     await handle.sync();
-  } finally {
-    await handle.close();
+  } catch (error) {
+    await rm(beside, { force: true });
+    throw error;
   }
   await rename(beside, file);
 }

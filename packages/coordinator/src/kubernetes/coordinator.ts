@@ -1,17 +1,23 @@
 import { stringify } from 'yaml';
 import type { Manifest } from './manifest.js';
-import { metadataOf, nameOf, ports, selectorOf } from './naming.js';
+import { metadataOf, nameOf, ports } from './naming.js';
 import {
+  cacheFolder,
+  claimTemplate,
   containerSecurity,
-  dataVolume,
+  dataAccess,
   httpGet,
   jobVolume,
   namedPod,
   podTemplate,
   resourcesOf,
+  retained,
   serviceAccount,
   temporary,
+  tlsAccess,
 } from './pod.js';
+import { valueOf } from './quantity.js';
+import { shardAddresses } from './shards.js';
 import type { TrainingJob } from './training-job.js';
 
 /**
@@ -21,14 +27,21 @@ import type { TrainingJob } from './training-job.js';
 export function jobFile({ spec }: TrainingJob): string {
   const { data, cluster, ...job } = spec.job;
   const { maxCorruptRecords } = data;
-  return stringify({ ...job, data: { maxCorruptRecords }, cluster: { ...cluster, sharedMemory: false } });
+  const { bucket, cache } = spec.storage.data;
+  const cacheBytes = bucket === '' ? {} : { cacheBytes: Math.floor(data.cacheBytes ?? valueOf(cache)) };
+  return stringify({
+    ...job,
+    data: { maxCorruptRecords, ...cacheBytes },
+    cluster: { ...cluster, sharedMemory: false },
+  });
 }
 
 /** The coordinator, parameter server included, with the volume of its runs, which outlives the StatefulSet. */
 export function coordinatorObjects(job: TrainingJob): Manifest[] {
   const { spec } = job;
   const { size, storageClass } = spec.storage.runs;
-  const [data, file] = [dataVolume(job), jobVolume(job)];
+  const [data, file, shards] = [dataAccess(job), jobVolume(job), shardAddresses(job)];
+  const tls = tlsAccess(job, 'coordinator');
   return [
     serviceAccount(job, 'coordinator'),
     {
@@ -42,7 +55,7 @@ export function coordinatorObjects(job: TrainingJob): Manifest[] {
       'coordinator',
       { grpc: ports.grpc, http: ports.coordinatorHttp },
       {
-        persistentVolumeClaimRetentionPolicy: { whenDeleted: 'Retain', whenScaled: 'Retain' },
+        persistentVolumeClaimRetentionPolicy: retained,
         template: podTemplate(job, 'coordinator', 300, {
           containers: [
             {
@@ -50,10 +63,22 @@ export function coordinatorObjects(job: TrainingJob): Manifest[] {
               image: spec.images.coordinator,
               command: ['showtell', 'coordinator', '/etc/showtell/job.yaml'],
               args: [
-                ...['--run', `/runs/${job.name}`, '--data', '/data'],
+                ...['--run', `/runs/${job.name}`, '--data', data.place],
                 ...['--nats', `nats://${nameOf(job, 'nats')}:${ports.nats}`, '--host', '0.0.0.0'],
                 ...['--grpc-port', String(ports.grpc), '--http-port', String(ports.coordinatorHttp), '--stay'],
+                ...(shards.length === 0 ? [] : ['--shards', shards.join(',')]),
               ],
+              env: [
+                // Without such a Secret there is no page; metrics and status ask for no token.
+                {
+                  name: 'SHOWTELL_TOKEN',
+                  valueFrom: { secretKeyRef: { name: `${job.name}-page`, key: 'token', optional: true } },
+                },
+                ...(spec.storage.data.bucket === '' ? [] : [{ name: 'SHOWTELL_CACHE', value: cacheFolder }]),
+                ...tls.env,
+              ],
+              // Else the condition of the TrainingJob could say no more than an exit code.
+              terminationMessagePolicy: 'FallbackToLogsOnError',
               ports: [
                 { name: 'grpc', containerPort: ports.grpc },
                 { name: 'http', containerPort: ports.coordinatorHttp },
@@ -64,21 +89,18 @@ export function coordinatorObjects(job: TrainingJob): Manifest[] {
               readinessProbe: { ...httpGet('/readyz', 'http'), timeoutSeconds: 5 },
               resources: resourcesOf(spec.resources.coordinator),
               securityContext: containerSecurity,
-              volumeMounts: [{ name: 'runs', mountPath: '/runs' }, data.mount, file.mount, temporary.mount],
+              volumeMounts: [
+                { name: 'runs', mountPath: '/runs' },
+                ...data.mounts,
+                ...tls.mounts,
+                file.mount,
+                temporary.mount,
+              ],
             },
           ],
-          volumes: [data.volume, file.volume, temporary.volume],
+          volumes: [...data.volumes, ...tls.volumes, file.volume, temporary.volume],
         }),
-        volumeClaimTemplates: [
-          {
-            metadata: { name: 'runs', labels: selectorOf(job, 'coordinator') },
-            spec: {
-              accessModes: ['ReadWriteOnce'],
-              resources: { requests: { storage: size } },
-              ...(storageClass === '' ? {} : { storageClassName: storageClass }),
-            },
-          },
-        ],
+        volumeClaimTemplates: [claimTemplate(job, 'coordinator', 'runs', { size, storageClass })],
       },
     ),
   ];

@@ -24,6 +24,7 @@ const rules: Readonly<Record<string, readonly Schema[]>> = {
       message: 'model.encoder.weights is random, which allowRandomWeights: false refuses',
     },
   ],
+  'spec.storage.data': [{ rule: "self.nats == '' || self.bucket != ''", message: 'nats is given without a bucket' }],
   spec: [
     {
       rule: "(self.job.engine.device == 'cuda') == (self.workers.gpus > 0)",

@@ -1,9 +1,18 @@
 import type { TrainingJob } from './training-job.js';
 
-export type Role = 'nats' | 'coordinator' | 'worker';
+/** `ps`: a shard of the parameter server. */
+export type Role = 'nats' | 'coordinator' | 'ps' | 'worker';
 
 /** Ports that the roles listen on within their pods. */
-export const ports = { nats: 4222, natsMonitor: 8222, grpc: 50051, coordinatorHttp: 9464, workerHttp: 9465 } as const;
+export const ports = {
+  nats: 4222,
+  natsMonitor: 8222,
+  grpc: 50051,
+  shardGrpc: 50052,
+  coordinatorHttp: 9464,
+  workerHttp: 9465,
+  shardHttp: 9467,
+} as const;
 
 export const nameOf = ({ name }: Pick<TrainingJob, 'name'>, role: Role): string => `${name}-${role}`;
 

@@ -1,5 +1,6 @@
 import type { Manifest } from './manifest.js';
 import { metadataOf, nameOf, ports, selectorOf, type Role } from './naming.js';
+import { shardAddresses } from './shards.js';
 import type { TrainingJob } from './training-job.js';
 
 const tcp = (port: number) => ({ protocol: 'TCP', port });
@@ -13,8 +14,8 @@ const dns = {
 };
 
 /**
- * Who may speak to whom: workers with coordinator and NATS, the coordinator with NATS, and everybody with the metrics
- * and status, which only tell. NATS and gRPC know no passwords, so this is what keeps others away from them.
+ * Who may speak to whom: workers with coordinator, shards and NATS, the coordinator with shards and NATS, and everybody with the metrics
+ * and status, which only tell. Without `spec.tls` this alone keeps others away from NATS and gRPC.
  */
 export function networkPolicies(job: TrainingJob): Manifest[] {
   const pods = (role: Role) => ({ podSelector: { matchLabels: selectorOf(job, role) } });
@@ -30,18 +31,28 @@ export function networkPolicies(job: TrainingJob): Manifest[] {
       ...(egress.length === 0 ? {} : { egress }),
     },
   });
+  const { nats: elsewhere } = job.spec.storage.data;
   const toNats = { to: [pods('nats')], ports: [tcp(ports.nats)] };
+  const toData = elsewhere === '' ? [] : [{ ports: [tcp(Number(new URL(elsewhere).port || ports.nats))] }];
+  const isDivided = shardAddresses(job).length > 0;
+  const toShards = isDivided ? [{ to: [pods('ps')], ports: [tcp(ports.shardGrpc)] }] : [];
+  const shards = policy(
+    'ps',
+    [{ from: [pods('coordinator'), pods('worker')], ports: [tcp(ports.shardGrpc)] }, { ports: [tcp(ports.shardHttp)] }],
+    [],
+  );
   return [
+    ...(isDivided ? [shards] : []),
     policy('nats', [{ from: [pods('coordinator'), pods('worker')], ports: [tcp(ports.nats)] }], []),
     policy(
       'coordinator',
       [{ from: [pods('worker')], ports: [tcp(ports.grpc)] }, { ports: [tcp(ports.coordinatorHttp)] }],
-      [toNats, dns],
+      [toNats, ...toShards, ...toData, dns],
     ),
     policy(
       'worker',
       [{ ports: [tcp(ports.workerHttp)] }],
-      [toNats, { to: [pods('coordinator')], ports: [tcp(ports.grpc)] }, dns],
+      [toNats, ...toShards, ...toData, { to: [pods('coordinator')], ports: [tcp(ports.grpc)] }, dns],
     ),
   ];
 }

@@ -1,3 +1,4 @@
+import { tlsVariable } from '@showtell/shared/security/tls-folder.js';
 import type { Manifest } from './manifest.js';
 import type { TrainingJob } from './training-job.js';
 import { metadataOf, nameOf, ports, selectorOf, type Role } from './naming.js';
@@ -13,12 +14,22 @@ export const nobody = {
   seccompProfile: { type: 'RuntimeDefault' },
 } as const;
 
+/** By which a Prometheus without the operator's definitions finds a pod's `/metrics`. */
+export const scrapedAt = (port: number) => ({
+  'prometheus.io/scrape': 'true',
+  'prometheus.io/port': String(port),
+});
+
 /** What every pod of a job has: nobody's rights, no token for the API server, time to end in order. */
 export function podTemplate(job: TrainingJob, role: Role, graceSeconds: number, spec: object) {
-  const http = { nats: ports.natsMonitor, coordinator: ports.coordinatorHttp, worker: ports.workerHttp }[role];
+  const http = {
+    nats: ports.natsMonitor,
+    coordinator: ports.coordinatorHttp,
+    ps: ports.shardHttp,
+    worker: ports.workerHttp,
+  }[role];
   // nats-server has no /metrics of its own.
-  const annotations =
-    role === 'nats' ? {} : { annotations: { 'prometheus.io/scrape': 'true', 'prometheus.io/port': String(http) } };
+  const annotations = role === 'nats' ? {} : { annotations: scrapedAt(http) };
   return {
     metadata: { labels: selectorOf(job, role), ...annotations },
     spec: {
@@ -45,12 +56,33 @@ export function resourcesOf({ cpu, memory }: { readonly cpu: string; readonly me
 
 export const httpGet = (path: string, port: string) => ({ httpGet: { path, port } });
 
-/** The data folder, mounted at `/data`. */
-export function dataVolume({ spec }: TrainingJob) {
-  const { claim, subPath } = spec.storage.data;
+/** Where the images have their engine, and pods keep features and shards. */
+export const cacheFolder = '/var/cache/showtell';
+
+/** Whether the job's own nats-server keeps the data. */
+export const keepsBucket = ({ spec }: TrainingJob): boolean =>
+  spec.storage.data.bucket !== '' && spec.storage.data.nats === '';
+
+/** How a pod comes to the data: a claim mounted at `/data`, a bucket whose shards it keeps, or both. */
+export function dataAccess(job: TrainingJob) {
+  const { bucket, nats, subPath, cache, ...data } = job.spec.storage.data;
+  const claim = data.claim ?? (bucket === '' ? 'showtell-data' : undefined);
+  const server = nats === '' ? `nats://${nameOf(job, 'nats')}:${ports.nats}` : nats;
+  const claimed = claim === undefined ? [] : [claim];
+  const cached = bucket === '' ? [] : [cache];
   return {
-    volume: { name: 'data', persistentVolumeClaim: { claimName: claim, readOnly: true } },
-    mount: { name: 'data', mountPath: '/data', readOnly: true, ...(subPath === '' ? {} : { subPath }) },
+    place: bucket === '' ? '/data' : `${server}/${bucket}`,
+    volumes: [
+      ...claimed.map((claimName) => ({ name: 'data', persistentVolumeClaim: { claimName, readOnly: true } })),
+      ...cached.map((sizeLimit) => ({ name: 'shards', emptyDir: { sizeLimit } })),
+    ],
+    mounts: [
+      ...claimed.map(() => ({
+        ...{ name: 'data', mountPath: '/data', readOnly: true },
+        ...(subPath === '' ? {} : { subPath }),
+      })),
+      ...cached.map(() => ({ name: 'shards', mountPath: `${cacheFolder}/data` })),
+    ],
   };
 }
 
@@ -59,6 +91,19 @@ export function jobVolume({ name }: TrainingJob) {
   return {
     volume: { name: 'job', configMap: { name: `${name}-job` } },
     mount: { name: 'job', mountPath: '/etc/showtell', readOnly: true },
+  };
+}
+
+/** Where a role finds its certificate and keys. */
+export const tlsFolder = '/etc/showtell-tls';
+
+/** The role's Secret, mounted whole: only so do its files change when it does. */
+export function tlsAccess({ spec }: TrainingJob, role: Role) {
+  const named = spec.tls === '' ? [] : [`${spec.tls}-${role}`];
+  return {
+    volumes: named.map((secretName) => ({ name: 'tls', secret: { secretName, defaultMode: 0o440 } })),
+    mounts: named.map(() => ({ name: 'tls', mountPath: tlsFolder, readOnly: true })),
+    env: named.map(() => ({ name: tlsVariable, value: tlsFolder })),
   };
 }
 
@@ -76,8 +121,28 @@ export function serviceAccount(job: TrainingJob, role: Role) {
   };
 }
 
+/** What a StatefulSet keeps outlasts it. */
+export const retained = { whenDeleted: 'Retain', whenScaled: 'Retain' } as const;
+
+/** A volume of a StatefulSet's pod. */
+export function claimTemplate(
+  job: TrainingJob,
+  role: Role,
+  name: string,
+  { size, storageClass }: { readonly size: string; readonly storageClass: string },
+) {
+  return {
+    metadata: { name, labels: selectorOf(job, role) },
+    spec: {
+      accessModes: ['ReadWriteOnce'],
+      resources: { requests: { storage: size } },
+      ...(storageClass === '' ? {} : { storageClassName: storageClass }),
+    },
+  };
+}
+
 /**
- * A role of one pod with a name of its own: the StatefulSet and the headless Service that gives the pod its name, before it
+ * A role of one pod, or of few, with names of their own: the StatefulSet and the headless Service that gives the pod its name, before it
  * is ready too, since others look for it while it starts.
  * @param listens the Service's ports by the names of the container's
  * @param set the StatefulSet's other fields, `template` among them

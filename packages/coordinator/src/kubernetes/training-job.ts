@@ -52,7 +52,10 @@ export const trainingJobSpecSchema = z
       .strictObject({
         workers: resources('2', '6Gi').describe('Of each worker; its CPU is at least engine.threads.'),
         coordinator: resources('2', '4Gi').describe('Of the coordinator, which is the parameter server too.'),
-        nats: resources('100m', '256Mi').describe('Of nats-server.'),
+        shards: resources('1', '4Gi').describe(
+          'Of each shard of the parameter server, where job.cluster.parameterShards asks for several.',
+        ),
+        nats: resources('100m', '512Mi').describe('Of nats-server.'),
       })
       .prefault({}),
     storage: z
@@ -63,9 +66,26 @@ export const trainingJobSpecSchema = z
               .string()
               .min(1)
               .max(253)
-              .default('showtell-data')
-              .describe('PersistentVolumeClaim with the data folder; every pod mounts it read-only.'),
-            subPath: z.string().default('').describe('The data folder within it; empty: its top.'),
+              .optional()
+              .describe(
+                'PersistentVolumeClaim that every pod mounts read-only at /data, with the data folder. None: showtell-data, or with a bucket none.',
+              ),
+            subPath: z.string().default('').describe('The data folder within the claim; empty: its top.'),
+            bucket: z
+              .string()
+              .regex(/^[A-Za-z0-9_-]{0,128}$/, 'letters, digits, - and _')
+              .default('')
+              .describe('Bucket of NATS\' object store with the data, put there by "showtell data push"; empty: none.'),
+            nats: z
+              .string()
+              .regex(/^(nats:\/\/[^/]+)?$/, 'an address such as nats://nats.data:4222')
+              .default('')
+              .describe("The NATS server that has the bucket; empty: the job's own, which then keeps it on a volume."),
+            size: quantity().default('20Gi').describe("Of the volume on which the job's own NATS keeps the bucket."),
+            storageClass: z.string().default('').describe("Its storage class; empty: the cluster's default."),
+            cache: quantity()
+              .default('20Gi')
+              .describe("Most that a bucket's shards take of a node's disk for each pod; all of them must fit."),
           })
           .prefault({}),
         runs: z
@@ -89,6 +109,13 @@ export const trainingJobSpecSchema = z
         nats: z.string().min(1).default('nats:2.11-alpine').describe("nats-server's image."),
       })
       .prefault({}),
+    tls: z
+      .string()
+      .regex(/^([a-z0-9]([a-z0-9.-]{0,200}[a-z0-9])?)?$/, 'lower-case letters, digits, dashes and dots')
+      .default('')
+      .describe(
+        'Beginning of three Secrets\' names, TLS-coordinator, TLS-worker and TLS-nats, with the files that "showtell certs" puts in the folders of these roles; empty: no TLS.',
+      ),
     suspend: z
       .boolean()
       .default(false)
@@ -105,7 +132,11 @@ export const trainingJobSpecSchema = z
       .describe('Time after its end at which it is deleted, its volume of runs aside. None: never.'),
   })
   .check((context) => {
-    const { job, workers } = context.value;
+    const { job, workers, storage } = context.value;
+    if (storage.data.nats !== '' && storage.data.bucket === '') {
+      const path = ['storage', 'data', 'bucket'];
+      context.issues.push({ code: 'custom', input: context.value, path, message: 'storage.data.nats names none' });
+    }
     if ((job.engine.device === 'cuda') === workers.gpus > 0) return;
     const path = ['workers', 'gpus'];
     const message = `${workers.gpus} do not go with job.engine.device: ${job.engine.device}`;
@@ -141,6 +172,7 @@ export interface TrainingJobOverrides {
   readonly namespace?: string;
   readonly workers?: number;
   readonly claim?: string;
+  readonly bucket?: string;
 }
 
 /**
@@ -164,7 +196,14 @@ export function parseTrainingJob(content: unknown, source: string, over: Trainin
     spec: {
       ...spec,
       workers: { ...spec.workers, replicas: over.workers ?? spec.workers.replicas },
-      storage: { ...spec.storage, data: { ...spec.storage.data, claim: over.claim ?? spec.storage.data.claim } },
+      storage: {
+        ...spec.storage,
+        data: {
+          ...spec.storage.data,
+          ...(over.claim === undefined ? {} : { claim: over.claim }),
+          bucket: over.bucket ?? spec.storage.data.bucket,
+        },
+      },
     },
   };
 }

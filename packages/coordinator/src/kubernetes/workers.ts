@@ -1,23 +1,23 @@
+import { errorTable } from '@showtell/shared/errors.js';
+import { toldToLeave } from '@showtell/shared/service/worker-exit.js';
 import { version } from '@showtell/shared/version.js';
 import type { Manifest } from './manifest.js';
 import { metadataOf, nameOf, ports, selectorOf } from './naming.js';
 import {
+  cacheFolder,
   containerSecurity,
-  dataVolume,
+  dataAccess,
   httpGet,
   jobVolume,
   podTemplate,
   resourcesOf,
   serviceAccount,
   temporary,
+  tlsAccess,
 } from './pod.js';
 import type { TrainingJob } from './training-job.js';
 
-/** Exit codes of `showtell worker --until-complete` that are nobody's fault, and that starting again cannot mend. */
-const exits = { toldToLeave: 75, usage: 64 } as const;
-
-/** Where the images have their engine, and workers keep features. */
-const cache = '/var/cache/showtell';
+const { exit: usage } = errorTable['usage/invalid'];
 
 /** How providers mark the nodes that they may take away: taint and label in one. */
 const spotNodes = [
@@ -52,9 +52,10 @@ export function workerObjects(job: TrainingJob): Manifest[] {
             { action: 'Ignore', onPodConditions: [{ type: 'DisruptionTarget', status: 'True' }] },
             {
               action: 'Ignore',
-              onExitCodes: { containerName: 'worker', operator: 'In', values: [exits.toldToLeave] },
+              onExitCodes: { containerName: 'worker', operator: 'In', values: [toldToLeave] },
             },
-            { action: 'FailJob', onExitCodes: { containerName: 'worker', operator: 'In', values: [exits.usage] } },
+            // Starting again cannot mend a wrong command line.
+            { action: 'FailJob', onExitCodes: { containerName: 'worker', operator: 'In', values: [usage] } },
           ],
         },
         template: podTemplate(job, 'worker', 120, workerPod(job)),
@@ -79,7 +80,7 @@ function disruptionBudget(job: TrainingJob): Manifest {
 function workerPod(job: TrainingJob) {
   const { spec } = job;
   const { gpus, nodeSelector } = spec.workers;
-  const [data, file] = [dataVolume(job), jobVolume(job)];
+  const [data, file, tls] = [dataAccess(job), jobVolume(job), tlsAccess(job, 'worker')];
   const { requests, limits } = resourcesOf(spec.resources.workers);
   const image = spec.images.worker === '' ? `showtell/worker${gpus > 0 ? '-cuda' : ''}:${version}` : spec.images.worker;
   const tolerations = tolerationsOf(job);
@@ -95,30 +96,35 @@ function workerPod(job: TrainingJob) {
         command: ['showtell-worker'],
         args: [
           ...['--coordinator', `${nameOf(job, 'coordinator')}:${ports.grpc}`, '--job', '/etc/showtell/job.yaml'],
-          ...['--data', '/data', '--id', '$(POD_NAME)', '--wait', '15m', '--until-complete'],
+          ...['--data', data.place, '--id', '$(POD_NAME)', '--wait', '15m', '--until-complete'],
           ...['--metrics-host', '0.0.0.0', '--metrics-port', String(ports.workerHttp)],
         ],
         env: [
           { name: 'POD_NAME', valueFrom: { fieldRef: { fieldPath: 'metadata.name' } } },
-          { name: 'SHOWTELL_CACHE', value: cache },
+          { name: 'SHOWTELL_CACHE', value: cacheFolder },
+          ...tls.env,
         ],
         ports: [{ name: 'http', containerPort: ports.workerHttp }],
         startupProbe: { ...httpGet('/healthz', 'http'), periodSeconds: 5, failureThreshold: 60 },
         livenessProbe: { ...httpGet('/healthz', 'http'), timeoutSeconds: 5, failureThreshold: 12 },
         readinessProbe: { ...httpGet('/readyz', 'http'), timeoutSeconds: 5 },
+        // Else the condition of the TrainingJob could say no more than an exit code.
+        terminationMessagePolicy: 'FallbackToLogsOnError',
         resources: { requests, limits: gpus > 0 ? { ...limits, 'nvidia.com/gpu': gpus } : limits },
         securityContext: containerSecurity,
         volumeMounts: [
-          data.mount,
+          ...data.mounts,
+          ...tls.mounts,
           file.mount,
           temporary.mount,
-          { name: 'features', mountPath: `${cache}/features` },
+          { name: 'features', mountPath: `${cacheFolder}/features` },
           ...(gpus > 0 ? [{ name: 'shm', mountPath: '/dev/shm' }] : []),
         ],
       },
     ],
     volumes: [
-      data.volume,
+      ...data.volumes,
+      ...tls.volumes,
       file.volume,
       temporary.volume,
       { name: 'features', emptyDir: { sizeLimit: spec.storage.features } },

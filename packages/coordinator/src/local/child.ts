@@ -10,13 +10,14 @@ import { openSync, closeSync } from 'node:fs';
 export function startChild(
   command: string,
   args: readonly string[],
-  options: { readonly logFile: string },
+  options: { readonly logFile: string; readonly directory?: string },
 ): ChildProcess {
   const log = openSync(options.logFile, 'a');
   try {
     return spawn(command, args, {
       stdio: ['pipe', log, log],
       detached: true,
+      cwd: options.directory,
     });
   } finally {
     closeSync(log);

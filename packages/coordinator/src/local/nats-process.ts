@@ -1,8 +1,12 @@
 import type { ChildProcess } from 'node:child_process';
 import { mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { connect } from 'node:net';
+import { join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { ShowtellError } from '@showtell/shared/errors.js';
+import { tlsFiles } from '@showtell/shared/security/tls-folder.js';
+import { watchFiles } from '@showtell/shared/security/watch-files.js';
+import { natsConfigurationFile } from '../security/nats-configuration.js';
 import { hasEnded, startChild, stopChild } from './child.js';
 import { freePort } from './free-port.js';
 
@@ -15,6 +19,10 @@ export interface NatsOptions {
   /** Folder for JetStream's store. */
   readonly storeDirectory: string;
   readonly logFile: string;
+  /** Folder with `nats.conf` and its certificates; null: whoever reaches the port may do anything. */
+  readonly secured?: string | null;
+  /** How often those files are looked at. Default 5 s. */
+  readonly lookMs?: number;
   /** Called with every process started, the first too: after an unexpected end it is started again on its port. */
   readonly onStart: (pid: number, restarts: number) => void;
 }
@@ -24,6 +32,7 @@ export class NatsProcess implements AsyncDisposable {
   private stopping = false;
   private restarts = 0;
   private restart: NodeJS.Timeout | undefined;
+  private renewing: Disposable | null = null;
 
   private constructor(
     private readonly options: NatsOptions,
@@ -38,6 +47,7 @@ export class NatsProcess implements AsyncDisposable {
     const nats = new NatsProcess(options, port, launch(options, port));
     nats.watch();
     await nats.untilReady();
+    nats.followRenewals();
     return nats;
   }
 
@@ -51,6 +61,7 @@ export class NatsProcess implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.stopping = true;
+    this.renewing?.[Symbol.dispose]();
     clearTimeout(this.restart);
     await stopChild(this.child, graceMs);
     rmSync(this.options.storeDirectory, { recursive: true, force: true });
@@ -73,6 +84,15 @@ export class NatsProcess implements AsyncDisposable {
     });
   }
 
+  /** On SIGHUP nats-server reads its files anew. */
+  private followRenewals(): void {
+    const { secured = null, lookMs } = this.options;
+    if (secured === null) return;
+    const names = [natsConfigurationFile, tlsFiles.ca, tlsFiles.certificate, tlsFiles.key];
+    const files = names.map((name) => join(secured, name));
+    this.renewing = watchFiles(files, () => void this.child.kill('SIGHUP'), lookMs);
+  }
+
   private async untilReady(): Promise<void> {
     const deadline = Date.now() + startMs;
     while (Date.now() < deadline && !hasEnded(this.child)) {
@@ -92,9 +112,12 @@ export class NatsProcess implements AsyncDisposable {
  */
 const led = 'exec 3<&0; ( read _ <&3; kill -TERM $$ 2>/dev/null ) >/dev/null 2>&1 & exec "$0" "$@" </dev/null 3<&-';
 
-function launch({ binary, storeDirectory, logFile }: NatsOptions, port: number): ChildProcess {
-  const args = ['-a', '127.0.0.1', '-p', String(port), '-js', '-sd', storeDirectory];
-  return startChild('sh', ['-c', led, binary, ...args], { logFile });
+function launch({ binary, storeDirectory, logFile, secured = null }: NatsOptions, port: number): ChildProcess {
+  const configured = secured === null ? [] : ['-c', natsConfigurationFile];
+  const args = [...configured, '-a', '127.0.0.1', '-p', String(port), '-js', '-sd', resolve(storeDirectory)];
+  // Its configuration names files beside it.
+  const where = secured === null ? {} : { directory: secured };
+  return startChild('sh', ['-c', led, binary.includes('/') ? resolve(binary) : binary, ...args], { logFile, ...where });
 }
 
 /** Whether the server greets, as it does once it is ready. */

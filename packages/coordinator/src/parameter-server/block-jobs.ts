@@ -10,6 +10,8 @@ export interface OwnedBlock {
   readonly segment: SegmentName;
   /** First element within the segment. */
   readonly offset: number;
+  /** First element within the whole segment, of which a shard holds a part: what row numbers count from. */
+  readonly place: number;
   readonly size: number;
   /** Whether weight decay applies. */
   readonly decays: boolean;

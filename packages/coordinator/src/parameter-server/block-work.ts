@@ -124,14 +124,14 @@ export class BlockWork {
     into.fill(0, 0, block.size);
     if (leaf.kind === 'zero' || leaf.rows === null) return;
     const { numbers, width } = leaf.rows;
-    const end = block.offset + block.size;
+    const end = block.place + block.size;
     const [first, after] = rowsWithin(leaf.rows, block);
     for (let i = first; i < after; i++) {
       const start = (numbers[i] as number) * width;
-      const from = Math.max(start, block.offset);
+      const from = Math.max(start, block.place);
       const elements = Math.min(start + width, end) - from;
       if (elements <= 0) continue;
-      this.#read(leaf, fd, leaf.rows, i * width + from - start, elements, into.subarray(from - block.offset));
+      this.#read(leaf, fd, leaf.rows, i * width + from - start, elements, into.subarray(from - block.place));
     }
   }
 
@@ -167,7 +167,7 @@ export class BlockWork {
     return { kind: 'done' };
   }
 
-  /** The optimizer's rule on the area's values and gradient. A gradient of zero is one: what is kept fades by it. */
+  /** The optimizer's rule on the area's values and gradient. A gradient of zero is one: means of gradients fade by it. */
   #descend({ rule, scale, slots, nextSlots }: UpdateJob, { segment, offset, size }: OwnedBlock): void {
     const area = this.#area;
     const kept = [area.third, area.fourth];
@@ -184,6 +184,9 @@ export class BlockWork {
         break;
       case 'adam':
         area.descendWithAdam(scale, rule.rate, rule, size);
+        break;
+      case 'adagrad':
+        area.descendWithAdagrad(scale, rule.rate, size);
     }
     for (const [i, slot] of nextSlots.entries())
       new Float32Array(slot[segment], offset * 4, size).set((kept[i] ?? area.third).subarray(0, size));
@@ -222,8 +225,8 @@ function isEmpty(leaf: LeafSource, block: OwnedBlock): boolean {
 
 /** Positions of the first row that reaches into the block and of the first one behind it. */
 function rowsWithin({ numbers, width }: LeafRows, block: OwnedBlock): [number, number] {
-  const end = block.offset + block.size;
-  return [firstAtLeast(numbers, Math.floor(block.offset / width)), firstAtLeast(numbers, Math.ceil(end / width))];
+  const end = block.place + block.size;
+  return [firstAtLeast(numbers, Math.floor(block.place / width)), firstAtLeast(numbers, Math.ceil(end / width))];
 }
 
 /** Index of the first number that is at least `bound`. */

@@ -1,17 +1,16 @@
 import type { GradientChunk, GradientHeader } from '@showtell/shared/generated/showtell/v1/parameters.js';
 import type { Job } from '@showtell/shared/job/job.js';
-import { trainedSegments } from '@showtell/shared/job/phases.js';
-import { embeddingWidth, gradientBody, isSegmentName } from '@showtell/shared/tensors/gradient-body.js';
+import { embeddingWidth } from '@showtell/shared/tensors/gradient-body.js';
 import type { ParameterLayout } from '@showtell/shared/tensors/layout.js';
+import type { ShardPart } from '@showtell/shared/tensors/shards.js';
+import { AppliedUnits } from './applied-units.js';
 import type { LeafSource } from './block-jobs.js';
-import type { BlockThreads } from './block-threads.js';
 import { type CountedUnit, GradientRound, type StepGradient } from './gradient-round.js';
-import { receiveBody } from './receive-body.js';
+import type { AddAnswer, ParameterShard } from './parameter-shard.js';
+import type { Publication } from './publication.js';
 import type { SerialQueue } from './serial-queue.js';
-import type { SharedMemory } from './shared-memory.js';
-import type { SumMemory } from './sum-memory.js';
+import type { Shard } from './shard.js';
 import { answer, type Expected, judge, type PushVerdict } from './verdict.js';
-import type { Versions } from './versions.js';
 
 /** What of the parameter server the intake works with. */
 export interface IntakeParts {
@@ -19,25 +18,43 @@ export interface IntakeParts {
   readonly job: Job;
   readonly run: string;
   readonly generation: number;
-  readonly versions: Versions;
-  readonly threads: BlockThreads;
-  readonly shared: SharedMemory | null;
-  readonly memory: SumMemory;
-  /** What runs in the threads, and what changes versions, goes one after the other. */
+  readonly publication: Publication;
+  readonly shards: readonly ParameterShard[];
+  readonly parts: readonly ShardPart[];
+  /** The only shard, where it is in this process: it takes bodies itself. */
+  readonly own: Shard | null;
+  /** Asynchronous mode: units before the last applied one that are not. */
+  readonly missing: readonly number[];
+  /** Of each block of the layout, once a step's units are in. */
+  readonly squares: Float64Array;
+  /** What shards are asked, and what changes versions, goes one after the other. */
   readonly queue: SerialQueue;
 }
 
 /**
- * Takes the gradients of the current version's units: verdict → sum by the fixed tree. The step's gradient is the same
- * bits in whatever order, from whomever and by whichever transport they came.
+ * Takes the gradients of the current version's units: verdict → sum by the fixed tree, in all shards or in none. The
+ * step's gradient is the same bits in whatever order, from whomever and by whichever transport they came.
  */
 export class GradientIntake {
   readonly #parts: IntakeParts;
+  readonly #body: ReturnType<typeof expectedBody>;
   #round: GradientRound;
+  /** Where each unit is applied as it comes. */
+  #applied: AppliedUnits | null;
+  /** Whether the unit that shards added last counts. */
+  #keepLast = true;
 
   constructor(parts: IntakeParts) {
     this.#parts = parts;
+    this.#body = expectedBody(parts.job, parts.layout);
     this.#round = new GradientRound(parts.job.batch.units);
+    const isAsynchronous = parts.job.asynchronous !== null;
+    this.#applied = isAsynchronous ? new AppliedUnits(parts.publication.step, parts.missing) : null;
+  }
+
+  /** Asynchronous mode: units before the last applied one that are not; a whole round's unit is applied. */
+  get missing(): readonly number[] {
+    return this.#applied?.missing ?? [];
   }
 
   /** Units of the current version that are in the sum. */
@@ -45,106 +62,132 @@ export class GradientIntake {
     return this.#round.counted;
   }
 
-  /** The current version's gradient, once all units are in; its memory goes back with {@link begin}. */
+  /** The current version's gradient, once all units are in. */
   gradient(): Promise<StepGradient> {
     return this.#round.gradient();
   }
 
   /** The next version is current: its units are counted from now on. */
-  begin({ memory }: StepGradient): void {
-    this.#parts.memory.give(memory);
+  begin(): void {
+    const before = this.#round;
     this.#round = new GradientRound(this.#parts.job.batch.units);
+    before.end();
   }
 
   /** What was counted of the current version counts no more; who waits for its gradient is told why. */
   abandon(why: string): void {
-    this.#parts.memory.give(...this.#round.abandon(why));
-    this.#round = new GradientRound(this.#parts.job.batch.units);
+    this.#round.abandon(why);
+    this.begin();
+  }
+
+  /** Other units are applied: those of a checkpoint. */
+  replace(step: number, missing: readonly number[]): void {
+    if (this.#applied !== null) this.#applied = new AppliedUnits(step, missing);
   }
 
   /**
-   * Takes one unit's gradient, from a slot in shared memory or from chunks.
+   * Takes one unit's gradient: from a slot in shared memory or from chunks, or as its worker left it at the shards.
    * @returns the verdict; the slot is free again once it is there
+   * @throws Error when the slot is not there any more: nothing can be said of the gradient
    */
   async push(header: GradientHeader, chunks: AsyncIterable<GradientChunk> | null): Promise<PushVerdict> {
     const early = judge(header, this.#expected());
     if (early.kind !== 'wanted') return answer(early.kind, 'detail' in early ? early.detail : '');
-    const { layout, job, shared, memory } = this.#parts;
-    const segments = header.segments.filter(isSegmentName);
-    const body = gradientBody(layout, segments, header.embeddingRows.length, job.wire.dtype);
-    const rows = body.rows === null ? null : { ...body.rows, numbers: Uint32Array.from(header.embeddingRows) };
     if (header.examples === 0) return this.#add(header, { kind: 'zero' });
-    if (header.slot !== '') {
-      const path = shared?.slot(header.slot, body.bytes) ?? null;
-      if (path === null) return answer('invalid', `there is no slot ${header.slot} of ${body.bytes} bytes`);
-      return this.#add(header, { kind: 'file', path, parts: body.parts, rows });
-    }
-    if (chunks === null) return answer('invalid', 'neither a slot nor chunks came with the header');
-    const received = memory.take(body.bytes);
+    const { own } = this.#parts;
+    if (own === null)
+      return header.atShards ? this.#add(header, null) : answer('invalid', 'its values were not left at the shards');
+    const received = await own.receive(header, chunks);
+    if (typeof received === 'string') return answer('invalid', received);
     try {
-      const fault = await receiveBody(chunks, body, received);
-      if (fault !== null) return answer('invalid', fault);
-      return await this.#add(header, { kind: 'memory', memory: received, parts: body.parts, rows });
+      return await this.#add(header, received.leaf);
     } finally {
-      memory.give(received);
+      received.release();
     }
   }
 
-  #add(header: GradientHeader, leaf: LeafSource): Promise<PushVerdict> {
-    return this.#parts.queue.run(() => this.#count(header, leaf));
+  async #add(header: GradientHeader, leaf: LeafSource | null): Promise<PushVerdict> {
+    for (;;) {
+      const round = this.#round;
+      const verdict = await this.#parts.queue.run(() => this.#count(header, leaf));
+      if (verdict !== null) return verdict;
+      await round.over;
+    }
   }
 
-  /** Adds one unit to the sum, unless it became unwanted while it waited. */
-  async #count(header: GradientHeader, leaf: LeafSource): Promise<PushVerdict> {
+  /**
+   * Adds one unit to the sum, unless it became unwanted while it waited.
+   * @returns null where each unit is an update of its own, and the one before is still being made
+   */
+  async #count(header: GradientHeader, leaf: LeafSource | null): Promise<PushVerdict | null> {
     const judged = judge(header, this.#expected());
     if (judged.kind !== 'wanted') return answer(judged.kind, 'detail' in judged ? judged.detail : '');
-    const { job, versions, threads, memory } = this.#parts;
+    const { job, publication, shards } = this.#parts;
     const start = performance.now();
     const round = this.#round;
-    const { sum, examples } = round.plan(header);
-    const phase = versions.phase ?? 'decoder-only';
-    const out = memory.take();
-    const result = await threads.run({
-      kind: 'sum',
-      segments: trainedSegments(phase),
+    if (this.#applied !== null && round.isWhole) return null;
+    const phase = publication.phase ?? 'decoder-only';
+    const examples = round.examplesWith(header);
+    const { unit, worker } = header;
+    const request = {
+      step: unit?.step ?? 0,
+      index: unit?.index ?? 0,
+      worker,
+      attempt: unit?.attempt ?? 0,
+      phase,
+      examples: header.examples,
       leaf,
-      weight: header.examples,
-      siblings: sum.siblings,
-      out,
       average:
-        sum.complete && examples > 0
-          ? {
-              weight: examples,
-              l2: phase === 'joint' ? job.phases.joint.l2 : 0,
-              parameters: versions.memories.parameters,
-            }
-          : null,
-    });
-    if (result.kind !== 'done') {
-      memory.give(out);
-      if (result.kind === 'not-finite') return answer('invalid', `the gradient of ${result.tensor} is not finite`);
-      throw new Error(`the gradient of unit ${header.unit?.index ?? 0} could not be read: ${result.message}`);
-    }
-    memory.give(...sum.siblings);
-    round.commit(header, sum, out, (performance.now() - start) / 1000);
+        examples === null || examples === 0
+          ? null
+          : { weight: examples, l2: phase === 'joint' ? job.phases.joint.l2 : 0 },
+      keepBefore: this.#keepLast,
+    };
+    // Until all have said that they added it, it does not count.
+    this.#keepLast = false;
+    const answers = await Promise.all(shards.map((shard) => shard.add(request)));
+    for (const each of answers)
+      if (each.kind === 'not-finite') return answer('invalid', `the gradient of ${each.tensor} is not finite`);
+    // Its worker sends it again.
+    if (answers.some(({ kind }) => kind === 'missing'))
+      throw new Error('a shard does not have its part of the gradient');
+    this.#keepLast = true;
+    this.#noteSquares(answers);
+    const staleness = this.#applied === null ? null : publication.step - (header.version?.step ?? 0);
+    this.#applied?.add(request.step, { worker, attempt: request.attempt });
+    round.commit(header, (performance.now() - start) / 1000, staleness);
     return answer('accepted', '');
   }
 
-  #expected(): Expected {
-    const { job, run, generation, layout, versions } = this.#parts;
-    const { step, lineage, phase } = versions;
-    const width = embeddingWidth(layout);
-    return {
-      run,
-      generation,
-      lineage,
-      step,
-      phase,
-      units: job.batch.units,
-      unitExamples: job.batch.examples / job.batch.units,
-      wire: job.wire.dtype,
-      embeddingRows: width === 0 ? 0 : Math.floor(layout.elements.embedding / width),
-      counted: this.#round.counted,
-    };
+  /** The squares of each shard's blocks, at their places among all. */
+  #noteSquares(answers: readonly AddAnswer[]): void {
+    const { parts, squares } = this.#parts;
+    for (const [i, each] of answers.entries()) {
+      if (each.kind !== 'added' || each.squares === null) continue;
+      for (const [at, id] of (parts[i]?.blocks ?? []).entries()) squares[id] = each.squares[at] ?? 0;
+    }
   }
+
+  #expected(): Expected {
+    const { run, generation, publication } = this.#parts;
+    const { step, lineage, phase } = publication;
+    const { maxStaleness = 0 } = this.#parts.job.asynchronous ?? {};
+    const asynchronous = this.#applied === null ? null : { applied: this.#applied, maxStaleness };
+    return { run, generation, lineage, step, phase, ...this.#body, counted: this.#round.counted, asynchronous };
+  }
+}
+
+/** What a gradient's body must be like. */
+export function expectedBody(
+  job: Job,
+  layout: ParameterLayout,
+): Pick<Expected, 'units' | 'unitExamples' | 'wire' | 'embeddingRows'> {
+  const { units, examples } = job.batch;
+  const embedding = layout.entries.filter(({ segment }) => segment === 'embedding');
+  return {
+    units,
+    unitExamples: examples / units,
+    wire: job.wire.dtype,
+    embeddingRows: embeddingWidth(layout) === 0 ? 0 : (embedding[0]?.shape[0] ?? 0),
+  };
 }

@@ -3,8 +3,8 @@ import type { Segments } from '@showtell/shared/tensors/layout.js';
 
 /**
  * The update rules as TensorFlow 1's optimizers compute them: what each keeps of a parameter, and with which numbers a
- * step is taken. Every gradient is dense: what is kept fades also where a gradient is zero, in rows of the embedding
- * that no unit read too.
+ * step is taken. Every gradient is dense: what fades with time fades also where a gradient is zero, in rows of the
+ * embedding that no unit read too.
  */
 export type OptimizerName = Job['optimizer']['name'];
 
@@ -13,23 +13,28 @@ export interface SlotKind {
   /** Its name is the parameter's with this behind it, as in TensorFlow's checkpoints. */
   readonly suffix: string;
   /** What it begins with. */
-  readonly first: number;
+  readonly first: (optimizer: Job['optimizer']) => number;
 }
+
+const zero = (): number => 0;
+const one = (): number => 1;
 
 /** What each rule keeps, in the order in which its kernel takes it. */
 export const slotKinds: Readonly<Record<OptimizerName, readonly SlotKind[]>> = {
   sgd: [],
-  momentum: [{ suffix: '/Momentum', first: 0 }],
+  momentum: [{ suffix: '/Momentum', first: zero }],
   // The mean of squares, which begins with ones, and the velocity.
   rmsprop: [
-    { suffix: '/RMSProp', first: 1 },
-    { suffix: '/RMSProp_1', first: 0 },
+    { suffix: '/RMSProp', first: one },
+    { suffix: '/RMSProp_1', first: zero },
   ],
   // The mean and the mean of squares.
   adam: [
-    { suffix: '/Adam', first: 0 },
-    { suffix: '/Adam_1', first: 0 },
+    { suffix: '/Adam', first: zero },
+    { suffix: '/Adam_1', first: zero },
   ],
+  // The sum of squares.
+  adagrad: [{ suffix: '/Adagrad', first: ({ initialAccumulator }) => initialAccumulator }],
 };
 
 /** Adam's beta1^t and beta2^t for update t, counted from 1: products rounded to float32 one by one. */
@@ -65,7 +70,8 @@ export type UpdateRule =
       readonly beta1: number;
       readonly beta2: number;
       readonly epsilon: number;
-    };
+    }
+  | { readonly kind: 'adagrad'; readonly rate: number };
 
 /** Added under the root or to it where the job names no number: Inception's for RMSProp, TensorFlow's for Adam. */
 const defaultEpsilon = { rmsprop: 1, adam: 1e-8 } as const;
@@ -88,6 +94,8 @@ export function updateRule(optimizer: Job['optimizer'], learningRate: number, po
         beta2,
         epsilon: epsilon ?? defaultEpsilon.adam,
       };
+    case 'adagrad':
+      return { kind: 'adagrad', rate: learningRate };
   }
 }
 

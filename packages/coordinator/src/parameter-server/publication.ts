@@ -1,34 +1,58 @@
 import type { Version } from '@showtell/shared/generated/showtell/v1/parameters.js';
+import type { PhaseName } from '@showtell/shared/job/phases.js';
 import { type ParameterLayout, type SegmentName, segmentNames } from '@showtell/shared/tensors/layout.js';
 import { headerBytes } from '@showtell/shared/tensors/version-file.js';
-import type { SharedMemory } from './shared-memory.js';
+import type { RingFiles } from './parameter-shard.js';
 import { phaseOf } from './verdict.js';
-import type { Versions } from './versions.js';
+import { type ParameterState, ringFiles } from './versions.js';
 
-/** A file of each segment's ring. */
-export type RingFiles = Readonly<Partial<Record<SegmentName, number>>>;
+interface SegmentPublished {
+  readonly changedAtStep: number;
+  /** File of its ring in shared memory. */
+  readonly ring: number;
+}
 
-/** What others learn of versions: the message that announces one, and the stamps of its files in shared memory. */
+/** The current version as others learn of it: the message that announces one. */
 export class Publication {
   readonly #listeners = new Set<(version: Version) => void>();
+  #step: number;
+  #lineage: number;
+  #phase: PhaseName | null;
+  #segments: Record<SegmentName, SegmentPublished>;
 
+  /** @param isShared whether versions are in shared memory too */
   constructor(
     private readonly layout: ParameterLayout,
     private readonly generation: number,
-    private readonly versions: Versions,
-    private readonly shared: SharedMemory | null,
-  ) {}
+    private readonly isShared: boolean,
+    { step, lineage, phase }: Pick<ParameterState, 'step' | 'lineage' | 'phase'>,
+  ) {
+    [this.#step, this.#lineage, this.#phase] = [step, lineage, phase];
+    this.#segments = everySegment({ changedAtStep: step, ring: 0 });
+  }
+
+  get step(): number {
+    return this.#step;
+  }
+  get lineage(): number {
+    return this.#lineage;
+  }
+  get phase(): PhaseName | null {
+    return this.#phase;
+  }
+  set phase(phase: PhaseName | null) {
+    this.#phase = phase;
+  }
 
   /** What sessions are told of the current version. */
   get version(): Version {
-    const { layout, generation, versions } = this;
-    const { step, lineage, phase } = versions;
+    const { layout, generation } = this;
     return {
-      id: { generation, lineage, step },
-      phase: phaseOf(phase),
+      id: { generation, lineage: this.#lineage, step: this.#step },
+      phase: phaseOf(this.#phase),
       segments: segmentNames.map((segment) => {
-        const { changedAtStep, ring } = versions.segment(segment);
-        const file = this.shared === null ? '' : `${segment}.${ring}`;
+        const { changedAtStep, ring } = this.#segments[segment];
+        const file = this.isShared ? `${segment}.${ring}` : '';
         return { segment, changedAtStep, file, offset: headerBytes, elements: layout.elements[segment] };
       }),
     };
@@ -45,15 +69,25 @@ export class Publication {
     for (const listener of this.#listeners) listener(version);
   }
 
-  /** Files of the rings that are about to be written hold no version until {@link written}. */
-  writing(segments: readonly SegmentName[], ring: RingFiles): void {
-    for (const segment of segments) this.shared?.stamp(segment, ring[segment] ?? 0, null);
+  /** The files that the next version of these segments is written to. */
+  nextRing(segments: readonly SegmentName[]): RingFiles {
+    return Object.fromEntries(segments.map((segment) => [segment, (this.#segments[segment].ring + 1) % ringFiles]));
   }
 
-  /** They hold the current version. */
-  written(segments: readonly SegmentName[], ring: RingFiles): void {
-    const { lineage, step } = this.versions;
-    const stamp = { generation: this.generation, lineage, changedAtStep: step };
-    for (const segment of segments) this.shared?.stamp(segment, ring[segment] ?? 0, stamp);
+  /** The version after is current, with these segments changed. */
+  advance(segments: readonly SegmentName[], ring: RingFiles, phase: PhaseName | null): void {
+    this.#step += 1;
+    this.#phase = phase;
+    for (const segment of segments) this.#segments[segment] = { changedAtStep: this.#step, ring: ring[segment] ?? 0 };
   }
+
+  /** Other values are current. */
+  replace({ step, lineage, phase }: ParameterState, ring: RingFiles): void {
+    [this.#step, this.#lineage, this.#phase] = [step, lineage, phase];
+    for (const segment of segmentNames) this.#segments[segment] = { changedAtStep: step, ring: ring[segment] ?? 0 };
+  }
+}
+
+function everySegment(published: SegmentPublished): Record<SegmentName, SegmentPublished> {
+  return { decoder: published, embedding: published, encoder: published, statistics: published };
 }

@@ -93,6 +93,11 @@ export class SharedMemory {
     return stat?.isFile() === true && stat.size >= bytes ? file : null;
   }
 
+  /** Whether a slot of this name would be in order, and there is none. */
+  lacks(name: string): boolean {
+    return slotName.test(name) && lstatSync(path.join(this.directory, name), { throwIfNoEntry: false }) === undefined;
+  }
+
   /** Removes the slots of a worker that is gone. */
   async removeSlots(worker: string): Promise<void> {
     const prefix = `slot-${worker.replace(/[^A-Za-z0-9._-]/g, '_')}+`;

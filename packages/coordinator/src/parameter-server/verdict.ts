@@ -1,8 +1,11 @@
 import type { PhaseName } from '@showtell/shared/job/phases.js';
 import { trainedSegments } from '@showtell/shared/job/phases.js';
-import type { GradientHeader } from '@showtell/shared/generated/showtell/v1/parameters.js';
+import type { GradientHeader, VersionId } from '@showtell/shared/generated/showtell/v1/parameters.js';
 import { Phase, Verdict } from '@showtell/shared/generated/showtell/v1/parameters.js';
+import type { UnitId } from '@showtell/shared/generated/showtell/v1/unit.js';
 import { isSegmentName, type WireDtype, wireTypeOf } from '@showtell/shared/tensors/gradient-body.js';
+
+import type { AppliedBy, AppliedUnits } from './applied-units.js';
 
 /** What the parameter server knows when a gradient is announced. */
 export interface Expected {
@@ -19,7 +22,16 @@ export interface Expected {
   /** Rows of the embedding. */
   readonly embeddingRows: number;
   /** Worker and attempt of the units counted so far, by index. */
-  readonly counted: ReadonlyMap<number, { readonly worker: string; readonly attempt: number }>;
+  readonly counted: ReadonlyMap<number, AppliedBy>;
+  /** null: synchronous, a step counts what was computed on its own version. */
+  readonly asynchronous: AsynchronousBounds | null;
+}
+
+/** Where each unit is applied as it comes. */
+export interface AsynchronousBounds {
+  readonly applied: Pick<AppliedUnits, 'has' | 'by'>;
+  /** Most updates between the version it was computed with and now. */
+  readonly maxStaleness: number;
 }
 
 export type HeaderVerdict =
@@ -58,20 +70,51 @@ export function judge(header: GradientHeader, expected: Expected): HeaderVerdict
   for (const [what, got, now] of [
     ['generation', version.generation, expected.generation],
     ['lineage', version.lineage, expected.lineage],
-    ['version', version.step, expected.step],
   ] as const)
     if (got !== now) return stale(`it was computed for ${what} ${got}, now is ${now}`);
-  if (unit.generation !== version.generation || unit.lineage !== version.lineage || unit.step !== version.step)
-    return stale(`the unit is of step ${unit.step}, its gradient of version ${version.step}`);
+  const { asynchronous } = expected;
+  const late =
+    asynchronous === null
+      ? judgeVersion(unit, version, expected)
+      : judgeStaleness(header, unit, version, { ...expected, ...asynchronous });
+  if (late !== null) return late;
   if (expected.phase === null || header.phase !== phaseOf(expected.phase))
     return stale(`it was computed in another phase than ${expected.phase ?? 'the one to be decided'}`);
   if (unit.index >= expected.units) return invalid(`unit ${unit.index} is not one of the step's ${expected.units}`);
-  const counted = expected.counted.get(unit.index);
-  if (counted !== undefined)
-    return counted.worker === header.worker && counted.attempt === unit.attempt
-      ? { kind: 'accepted' }
-      : { kind: 'duplicate', detail: `${counted.worker} was first, with attempt ${counted.attempt}` };
-  return judgeBody(header, expected, expected.phase);
+  const counted = asynchronous === null ? expected.counted.get(unit.index) : undefined;
+  return counted === undefined ? judgeBody(header, expected, expected.phase) : judgeCounted(header, unit, counted);
+}
+
+/** What is wrong with a gradient's version where a step counts what was computed on its own; null: nothing. */
+function judgeVersion(unit: UnitId, version: VersionId, { step }: Expected): HeaderVerdict | null {
+  if (version.step !== step) return stale(`it was computed for version ${version.step}, now is ${step}`);
+  if (unit.generation !== version.generation || unit.lineage !== version.lineage || unit.step !== version.step)
+    return stale(`the unit is of step ${unit.step}, its gradient of version ${version.step}`);
+  return null;
+}
+
+/** What is wrong with it where units are applied as they come. */
+function judgeStaleness(
+  header: GradientHeader,
+  unit: UnitId,
+  version: VersionId,
+  { step, applied, maxStaleness }: Pick<Expected, 'step'> & AsynchronousBounds,
+): HeaderVerdict | null {
+  if (unit.generation !== version.generation || unit.lineage !== version.lineage)
+    return stale('its unit is of another generation or lineage');
+  if (applied.has(unit.step)) return judgeCounted(header, unit, applied.by(unit.step));
+  if (version.step > step) return stale(`it was computed for version ${version.step}, now is ${step}`);
+  if (step - version.step > maxStaleness)
+    return stale(`it was computed ${step - version.step} updates ago, of which ${maxStaleness} are allowed`);
+  return null;
+}
+
+/** The unit counts already. @param by null where nobody remembers */
+function judgeCounted({ worker }: GradientHeader, { attempt }: UnitId, by: AppliedBy | null): HeaderVerdict {
+  if (by === null) return { kind: 'duplicate', detail: 'it was applied long ago' };
+  return by.worker === worker && by.attempt === attempt
+    ? { kind: 'accepted' }
+    : { kind: 'duplicate', detail: `${by.worker} was first, with attempt ${by.attempt}` };
 }
 
 function judgeBody(header: GradientHeader, expected: Expected, phase: PhaseName): HeaderVerdict {

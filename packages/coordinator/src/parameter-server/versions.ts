@@ -8,13 +8,11 @@ import {
 } from '@showtell/shared/tensors/layout.js';
 import { allocateShared } from '@showtell/shared/tensors/shared-memory.js';
 import { type BetaPowers, firstPowers, nextPowers, type OptimizerState, slotKinds } from './optimizer.js';
+import type { VersionRef } from './parameter-shard.js';
 
 /** One segment's values as a version brought them forth; versions that did not change it share it. */
 interface SegmentBuffer {
   readonly memory: SharedArrayBuffer;
-  readonly changedAtStep: number;
-  /** File of the segment's ring in shared memory. */
-  readonly ring: number;
   /** Versions that hold it. */
   users: number;
 }
@@ -24,7 +22,6 @@ export type Memories = Record<SegmentName, SharedArrayBuffer>;
 interface HeldVersion {
   readonly step: number;
   readonly lineage: number;
-  phase: PhaseName | null;
   readonly parameters: Readonly<Record<SegmentName, SegmentBuffer>>;
   /** What the optimizer keeps. */
   readonly slots: readonly Readonly<Record<SegmentName, SegmentBuffer>>[];
@@ -38,7 +35,6 @@ interface HeldVersion {
 export interface PinnedVersion {
   readonly step: number;
   readonly lineage: number;
-  readonly phase: PhaseName | null;
   readonly parameters: Segments;
   /** null for an optimizer without state. */
   readonly optimizer: OptimizerState | null;
@@ -51,8 +47,10 @@ export interface ParameterState {
   readonly step: number;
   /** Rises at each rollback. */
   readonly lineage: number;
-  /** null: a decision is due, no unit is trained on the version before {@link Versions.setPhase}. */
+  /** null: a decision is due, no unit is trained on the version before it is taken. */
   readonly phase: PhaseName | null;
+  /** Asynchronous mode: units before the last applied one that are not. By default there are none. */
+  readonly missing?: readonly number[];
   readonly parameters: Segments;
   /** null, or another optimizer's: the job's own begins anew. */
   readonly optimizer: OptimizerState | null;
@@ -62,7 +60,6 @@ export interface ParameterState {
 export interface Draft {
   readonly parameters: Memories;
   readonly slots: readonly Memories[];
-  readonly ring: Partial<Record<SegmentName, number>>;
 }
 
 /** Files in each segment's ring: a reader may lag by two versions. */
@@ -81,6 +78,7 @@ export class Versions {
     statistics: [],
   };
   readonly #held = new Set<HeldVersion>();
+  #retained: PinnedVersion[] = [];
   #current: HeldVersion;
 
   constructor(
@@ -89,7 +87,7 @@ export class Versions {
     private readonly optimizer: Job['optimizer'],
   ) {
     this.#layout = layout;
-    this.#current = this.#hold(this.#copyOf(state, 0));
+    this.#current = this.#hold(this.#copyOf(state));
   }
 
   get step(): number {
@@ -97,9 +95,6 @@ export class Versions {
   }
   get lineage(): number {
     return this.#current.lineage;
-  }
-  get phase(): PhaseName | null {
-    return this.#current.phase;
   }
 
   /** The current version's memory; not to be written. */
@@ -113,66 +108,46 @@ export class Versions {
     return this.#current.powers;
   }
 
-  segment(name: SegmentName): { changedAtStep: number; ring: number } {
-    return this.#current.parameters[name];
-  }
-
-  setPhase(phase: PhaseName | null): void {
-    this.#current.phase = phase;
-  }
-
   draft(segments: readonly SegmentName[]): Draft {
     const { parameters, slots } = this.memories;
-    const ring: Partial<Record<SegmentName, number>> = {};
     for (const segment of segments) {
       parameters[segment] = this.#take(segment);
       if (segment !== 'statistics') for (const slot of slots) slot[segment] = this.#take(segment);
-      ring[segment] = (this.#current.parameters[segment].ring + 1) % ringFiles;
     }
-    return { parameters, slots, ring };
+    return { parameters, slots };
   }
 
-  /** Gives a draft's memory back that was not adopted. */
-  discard(draft: Draft, segments: readonly SegmentName[]): void {
-    for (const segment of segments) {
-      this.#free[segment].push(draft.parameters[segment]);
-      if (segment !== 'statistics') this.#free[segment].push(...draft.slots.map((slot) => slot[segment]));
-    }
-  }
-
-  /** Makes a draft the current version; without segments nothing was updated. */
-  advance(draft: Draft, segments: readonly SegmentName[], phase: PhaseName | null): void {
+  /**
+   * Makes a draft the current version; without segments nothing was updated.
+   * @param retained versions that stay until the next one comes
+   */
+  advance(draft: Draft, segments: readonly SegmentName[], retained: readonly VersionRef[] = []): void {
+    const before = this.#retained;
+    this.#retained = retained.flatMap((ref) => this.pin(ref) ?? []);
+    for (const { release } of before) release();
     const step = this.#current.step + 1;
     const parameters = { ...this.#current.parameters };
     const slots = this.#current.slots.map((slot) => ({ ...slot }));
     for (const segment of segments) {
-      const ring = draft.ring[segment] ?? 0;
-      parameters[segment] = { memory: draft.parameters[segment], changedAtStep: step, ring, users: 0 };
+      parameters[segment] = { memory: draft.parameters[segment], users: 0 };
       if (segment === 'statistics') continue;
       for (const [i, slot] of slots.entries()) {
         const memory = draft.slots[i]?.[segment];
-        if (memory !== undefined) slot[segment] = { memory, changedAtStep: step, ring: 0, users: 0 };
+        if (memory !== undefined) slot[segment] = { memory, users: 0 };
       }
     }
-    const { lineage, powers: before } = this.#current;
-    const powers = segments.length === 0 ? before : nextPowers(this.optimizer, before);
-    this.#adopt({ step, lineage, phase, parameters, slots, powers, users: 1 });
+    const { lineage, powers: last } = this.#current;
+    const powers = segments.length === 0 ? last : nextPowers(this.optimizer, last);
+    this.#adopt({ step, lineage, parameters, slots, powers, users: 1 });
   }
 
   /** Replaces the current version by other values. */
   replace(state: ParameterState): void {
-    const ring = (this.#current.parameters.decoder.ring + 1) % ringFiles;
-    this.#adopt(this.#copyOf(state, ring));
+    this.#adopt(this.#copyOf(state));
   }
 
-  pin(): PinnedVersion {
-    const version = this.#current;
-    version.users += 1;
-    return this.#pinned(version);
-  }
-
-  /** A held version by its step; null when it is held no more. */
-  pinStep(step: number, lineage: number): PinnedVersion | null {
+  /** A held version, the current one or another; null when it is held no more. */
+  pin({ step, lineage }: VersionRef): PinnedVersion | null {
     const version = [...this.#held].find((held) => held.step === step && held.lineage === lineage);
     if (version === undefined) return null;
     version.users += 1;
@@ -181,12 +156,11 @@ export class Versions {
 
   #pinned(version: HeldVersion): PinnedVersion {
     let released = false;
-    const { step, lineage, phase, parameters, slots, powers } = version;
+    const { step, lineage, parameters, slots, powers } = version;
     const { name } = this.optimizer;
     return {
       step,
       lineage,
-      phase,
       parameters: this.#views(parameters),
       optimizer: slots.length === 0 ? null : { name, slots: slots.map((slot) => this.#views(slot)), powers },
       release: () => {
@@ -219,14 +193,14 @@ export class Versions {
       }
   }
 
-  #copyOf(state: ParameterState, ring: number): HeldVersion {
+  #copyOf(state: ParameterState): HeldVersion {
     const copy = (values: Segments | number): Record<SegmentName, SegmentBuffer> => {
       const buffer = (segment: SegmentName): SegmentBuffer => {
         const memory = this.#take(segment);
         const view = new Float32Array(memory, 0, this.#layout.elements[segment]);
         if (typeof values === 'number') view.fill(values);
         else view.set(values[segment]);
-        return { memory, changedAtStep: state.step, ring, users: 0 };
+        return { memory, users: 0 };
       };
       return {
         decoder: buffer('decoder'),
@@ -240,9 +214,8 @@ export class Versions {
     return {
       step: state.step,
       lineage: state.lineage,
-      phase: state.phase,
       parameters: copy(state.parameters),
-      slots: slotKinds[name].map(({ first }, i) => copy(kept?.slots[i] ?? first)),
+      slots: slotKinds[name].map(({ first }, i) => copy(kept?.slots[i] ?? first(this.optimizer))),
       powers: kept?.powers ?? firstPowers(this.optimizer),
       users: 1,
     };

@@ -24,6 +24,8 @@ export interface PhaseState {
 export type Decision =
   | { readonly type: 'stay' }
   | { readonly type: 'switch'; readonly reason: string }
+  /** A person's order is not followed, and the phase goes on. */
+  | { readonly type: 'refuse-switch'; readonly reason: string }
   | { readonly type: 'guard-unmet'; readonly reason: string }
   | { readonly type: 'roll-back'; readonly toStep: number; readonly reason: string }
   | { readonly type: 'finish'; readonly reason: string };
@@ -51,18 +53,24 @@ function decoderOnlyEnds(job: Job, state: PhaseState, history: readonly Evaluate
  * @param history evaluations of the current lineage up to `state.step`, in step order; the last is of this very step
  * whenever the step is a decision step ({@link isDecisionStep}).
  * @param unigramLossPerWord loss a word, in nats, of guessing words by their frequency alone.
+ * @param ordered whether a person ordered the joint phase to begin at this step.
  */
 export function decide(
   job: Job,
   state: PhaseState,
   history: readonly EvaluatedVersion[],
   unigramLossPerWord: number,
+  { ordered = false }: { readonly ordered?: boolean } = {},
 ): Decision {
   const last = history.at(-1);
   if (state.phase === 'decoder-only') {
-    const ends = decoderOnlyEnds(job, state, history);
-    if (ends === null) return { type: 'stay' };
-    if (job.phases.joint.steps === 0) return { type: 'finish', reason: `${ends}, and the job has no joint phase` };
+    const own = decoderOnlyEnds(job, state, history);
+    if (own === null && !ordered) return { type: 'stay' };
+    const ends = own ?? 'a person asked for the joint phase';
+    if (job.phases.joint.steps === 0)
+      return own === null
+        ? { type: 'refuse-switch', reason: `${ends}, but the job has none` }
+        : { type: 'finish', reason: `${ends}, and the job has no joint phase` };
     const limit = job.phases.joint.guard.maxPerplexityRatio;
     // A job without decoder-only steps asks for joint training from the start: there is no decoder to have learnt.
     if (limit === null || job.phases.decoderOnly.steps === 0) return { type: 'switch', reason: ends };
@@ -72,7 +80,7 @@ export function decide(
     return learnt
       ? { type: 'switch', reason: `${ends}; the decoder has learnt: ${measured}` }
       : {
-          type: 'guard-unmet',
+          type: own === null ? 'refuse-switch' : 'guard-unmet',
           reason: `${ends}, but perplexity is above ${percent(limit)} of the unigram baseline's: ${measured}`,
         };
   }
@@ -93,12 +101,15 @@ export function decide(
   return { type: 'stay' };
 }
 
-/** Whether the version of this step is evaluated before anything else happens. */
+/**
+ * Whether the version of this step is evaluated before anything else happens. A fork may begin beyond the end of its phase, of which its
+ * job has fewer steps than its origin took.
+ */
 export function isDecisionStep(job: Job, state: PhaseState): boolean {
   if (state.step % job.evaluation.everySteps === 0) return true;
   return state.phase === 'decoder-only'
-    ? state.step === job.phases.decoderOnly.steps
-    : state.step === (state.switchedAt ?? 0) + job.phases.joint.steps;
+    ? state.step >= job.phases.decoderOnly.steps
+    : state.step >= (state.switchedAt ?? 0) + job.phases.joint.steps;
 }
 
 /** Steps the run has in all, as far as is known now: a plateau may end the first phase sooner. */

@@ -1,6 +1,6 @@
 import { close, open, read } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { promisify } from 'node:util';
 import { ShowtellError } from '../errors.js';
 import {
@@ -12,7 +12,7 @@ import {
   type SplitManifest,
   type SplitName,
 } from './manifest.js';
-import { frameFault, indexFile, readIndex, type ShardIndex } from './shard.js';
+import { frameFault, type IndexEntry, indexFile, readIndex, type ShardIndex } from './shard.js';
 import { FOOTER_BYTES, HEADER_BYTES } from './tfrecord.js';
 import { readVocabulary, type Vocabulary } from './vocabulary.js';
 
@@ -27,6 +27,8 @@ export interface RecordRef {
 
 export interface Split {
   readonly name: SplitName;
+  /** Null: the shards lie in the folder. */
+  readonly source: ShardSource | null;
   readonly shards: readonly { readonly file: string; readonly records: number }[];
   /** Records in use: the excluded are left out. */
   readonly count: number;
@@ -46,8 +48,21 @@ export interface Split {
   index(shard: number): ShardIndex;
 }
 
+/** Where the shards of a folder come from that need not lie there yet. */
+export interface ShardSource {
+  /** What names the data set to people and to others that open it. */
+  readonly location: string;
+  /** Has the file in the folder, sound. */
+  fetch(name: string): Promise<void>;
+  /** The file's bytes are not those of its index: the next {@link fetch} has it anew. */
+  discard(name: string): Promise<void>;
+}
+
 export interface Dataset {
+  /** The folder; of a bucket, its cache. */
   readonly directory: string;
+  /** What it was opened by: the folder, or a bucket's URL. */
+  readonly location: string;
   readonly digest: string;
   readonly vocabulary: Vocabulary;
   readonly manifest: DatasetManifest;
@@ -57,10 +72,11 @@ export interface Dataset {
 /**
  * Opens a data folder: its manifest, vocabulary and indexes must agree by their hashes, and each shard must have the
  * size its index states. Records are checked as they are read.
+ * @param source null: every shard lies in the folder
  * @throws ShowtellError `data/folder-not-indexed`, `data/folder-unreadable`, `data/index-unreadable`,
  *   `data/vocabulary-unreadable`, `data/shard-unreadable`, `file/missing`
  */
-export async function openDataset(directory: string): Promise<Dataset> {
+export async function openDataset(directory: string, source: ShardSource | null = null): Promise<Dataset> {
   const manifest = await readManifest(directory);
   const vocabularyFile = join(directory, manifest.vocabulary.file);
   const vocabulary = await readVocabulary(vocabularyFile);
@@ -69,13 +85,14 @@ export async function openDataset(directory: string): Promise<Dataset> {
     throw new ShowtellError('data/vocabulary-unreadable', { file: vocabularyFile, detail });
   }
   const splits = {
-    train: await openSplit(directory, 'train', manifest.splits.train),
-    val: await openSplit(directory, 'val', manifest.splits.val),
-    test: await openSplit(directory, 'test', manifest.splits.test),
+    train: await openSplit(directory, 'train', manifest.splits.train, source),
+    val: await openSplit(directory, 'val', manifest.splits.val, source),
+    test: await openSplit(directory, 'test', manifest.splits.test, source),
   };
   const digests = { train: splits.train.digest, val: splits.val.digest, test: splits.test.digest };
   if (datasetDigest(vocabulary.sha256, digests) !== manifest.digest) throw disagreement(directory, 'its digest');
-  return { directory, digest: manifest.digest, vocabulary, manifest, split: (name) => splits[name] };
+  const location = source?.location ?? directory;
+  return { directory, location, digest: manifest.digest, vocabulary, manifest, split: (name) => splits[name] };
 }
 
 /** @throws ShowtellError `data/folder-not-indexed`, `data/folder-unreadable` */
@@ -84,6 +101,11 @@ export async function readManifest(directory: string): Promise<DatasetManifest> 
   const text = await readFile(file, 'utf8').catch((cause: unknown) => {
     throw new ShowtellError('data/folder-not-indexed', { directory }, { cause });
   });
+  return parseManifest(text, file);
+}
+
+/** The manifest of a file's text. @throws ShowtellError `data/folder-unreadable` */
+export function parseManifest(text: string, file: string): DatasetManifest {
   let json: unknown;
   try {
     json = JSON.parse(text);
@@ -102,7 +124,12 @@ function disagreement(directory: string, what: string): ShowtellError {
   return new ShowtellError('data/folder-unreadable', { file: join(directory, MANIFEST_FILE), detail });
 }
 
-async function openSplit(directory: string, name: SplitName, manifest: SplitManifest): Promise<Split> {
+async function openSplit(
+  directory: string,
+  name: SplitName,
+  manifest: SplitManifest,
+  source: ShardSource | null,
+): Promise<Split> {
   const shards = manifest.shards.map(({ file, records }) => ({ file: join(directory, file), records }));
   const indexes: ShardIndex[] = [];
   for (const [i, shard] of shards.entries()) {
@@ -110,16 +137,7 @@ async function openSplit(directory: string, name: SplitName, manifest: SplitMani
     if (index.sha256 !== manifest.shards[i]?.indexSha256 || index.count !== shard.records) {
       throw disagreement(directory, `shard ${i} of ${name}`);
     }
-    const size = await stat(shard.file).then(
-      (stats) => stats.size,
-      (cause: unknown) => {
-        throw new ShowtellError('file/missing', { file: shard.file, what: `Shard ${i} of ${name},` }, { cause });
-      },
-    );
-    if (size !== index.shardBytes) {
-      const detail = `it has ${size} bytes where its index has ${index.shardBytes}`;
-      throw new ShowtellError('data/shard-unreadable', { file: shard.file, detail });
-    }
+    if (source === null) await checkSize(shard.file, index, `Shard ${i} of ${name},`);
     indexes.push(index);
   }
   if (splitDigest(name, manifest.shards, manifest.excluded) !== manifest.digest) {
@@ -133,6 +151,7 @@ async function openSplit(directory: string, name: SplitName, manifest: SplitMani
   };
   return {
     name,
+    source,
     shards,
     count: shardOf.length,
     decoderExamples: shardOf.length,
@@ -150,6 +169,15 @@ async function openSplit(directory: string, name: SplitName, manifest: SplitMani
       return { shard, offset: entries.offset(record), length: entries.length(record) };
     },
   };
+}
+
+async function checkSize(file: string, { shardBytes }: ShardIndex, what: string): Promise<void> {
+  const { size } = await stat(file).catch((cause: unknown) => {
+    throw new ShowtellError('file/missing', { file, what }, { cause });
+  });
+  if (size === shardBytes) return;
+  const detail = `it has ${size} bytes where its index has ${shardBytes}`;
+  throw new ShowtellError('data/shard-unreadable', { file, detail });
 }
 
 function recordsInUse(
@@ -174,20 +202,26 @@ function frameRange(ref: RecordRef): { start: number; end: number } {
   return { start: ref.offset - HEADER_BYTES, end: ref.offset + ref.length + FOOTER_BYTES };
 }
 
+function corrupt(split: Split, { shard, offset }: RecordRef, detail: string): ShowtellError {
+  const file = split.shards[shard]?.file ?? split.name;
+  return new ShowtellError('data/record-corrupt', { file, shard, offset, detail });
+}
+
+/** What the index says of a record. @throws ShowtellError `data/record-corrupt` when it has no such record */
+function entryOf(split: Split, ref: RecordRef): IndexEntry {
+  const index = split.index(ref.shard);
+  const record = index.at(ref.offset);
+  if (record < 0 || index.length(record) !== ref.length) throw corrupt(split, ref, 'the index has no such record');
+  return { offset: ref.offset, length: ref.length, crc: index.crc(record) };
+}
+
 /**
  * The record's data out of its frame, a view.
  * @throws ShowtellError `data/record-corrupt` when the bytes aren't those the index fixes
  */
-function unwrapFrame(split: Split, ref: RecordRef, frame: Buffer): Uint8Array {
-  const index = split.index(ref.shard);
-  const record = index.at(ref.offset);
-  const corrupt = (detail: string): ShowtellError => {
-    const file = split.shards[ref.shard]?.file ?? '';
-    return new ShowtellError('data/record-corrupt', { file, shard: ref.shard, offset: ref.offset, detail });
-  };
-  if (record < 0 || index.length(record) !== ref.length) throw corrupt('the index has no such record');
-  const fault = frameFault(frame, { offset: ref.offset, length: ref.length, crc: index.crc(record) });
-  if (fault !== null) throw corrupt(fault);
+function unwrapFrame(split: Split, ref: RecordRef, entry: IndexEntry, frame: Buffer): Uint8Array {
+  const fault = frameFault(frame, entry);
+  if (fault !== null) throw corrupt(split, ref, fault);
   return frame.subarray(HEADER_BYTES, HEADER_BYTES + ref.length);
 }
 
@@ -198,25 +232,27 @@ const closeAsync = promisify(close);
 /** Shards kept open between reads; im2txt's 268 fit, and a process may have 1,024 files open. */
 const KEPT_OPEN = 512;
 const keptOpen = new WeakMap<Split, Map<number, Promise<number>>>();
+/** Of shards that were to be had anew: others may be reading them still. */
+const outdated = new WeakMap<Split, Promise<number>[]>();
 
 /**
- * Reads and checks one record. Shards stay open until {@link closeRecords}.
+ * Reads and checks one record. Shards stay open until {@link closeRecords}; those of a bucket are fetched first.
  * @throws ShowtellError `data/record-corrupt`, naming shard and offset, when the bytes aren't those the index fixes;
- *   `file/missing` when the shard is gone
+ *   `file/missing` when the shard is gone; as {@link ShardSource.fetch}
  */
 export async function readRecord(split: Split, ref: RecordRef): Promise<Uint8Array> {
   const file = split.shards[ref.shard]?.file;
-  if (file === undefined) throw new RangeError(`split ${split.name} has no shard ${ref.shard}`);
+  if (file === undefined) throw corrupt(split, ref, 'the data set has no such shard');
+  // Before memory is taken: the reference comes with a unit, by message.
+  const entry = entryOf(split, ref);
   const kept = keptOpen.get(split) ?? new Map<number, Promise<number>>();
   keptOpen.set(split, kept);
   let descriptor = kept.get(ref.shard);
   const keep = descriptor !== undefined || kept.size < KEPT_OPEN;
   if (descriptor === undefined) {
-    descriptor = openAsync(file, 'r').catch((cause: unknown) => {
-      kept.delete(ref.shard);
-      throw new ShowtellError('file/missing', { file, what: `Shard ${ref.shard} of ${split.name},` }, { cause });
-    });
+    descriptor = openShard(split, ref.shard, file);
     if (keep) kept.set(ref.shard, descriptor);
+    descriptor.catch(() => kept.delete(ref.shard));
   }
   const fd = await descriptor;
   try {
@@ -228,18 +264,37 @@ export async function readRecord(split: Split, ref: RecordRef): Promise<Uint8Arr
       if (bytesRead === 0) break;
       filled += bytesRead;
     }
-    return unwrapFrame(split, ref, frame.subarray(0, filled));
+    return unwrapFrame(split, ref, entry, frame.subarray(0, filled));
   } finally {
     if (!keep) await closeAsync(fd);
   }
 }
 
+async function openShard(split: Split, shard: number, file: string): Promise<number> {
+  await split.source?.fetch(basename(file));
+  return openAsync(file, 'r').catch((cause: unknown) => {
+    throw new ShowtellError('file/missing', { file, what: `Shard ${shard} of ${split.name},` }, { cause });
+  });
+}
+
+/** Has a shard of a bucket fetched anew before it is read again; one of a folder is opened again. */
+export async function renewShard(split: Split, shard: number): Promise<void> {
+  const file = split.shards[shard]?.file;
+  const kept = keptOpen.get(split);
+  const descriptor = kept?.get(shard);
+  if (kept === undefined || descriptor === undefined || file === undefined) return;
+  kept.delete(shard);
+  outdated.set(split, [...(outdated.get(split) ?? []), descriptor]);
+  await split.source?.discard(basename(file));
+}
+
 /** Closes the shards of a dataset that {@link readRecord} keeps open. No read may be under way. */
 export async function closeRecords(dataset: Dataset): Promise<void> {
   for (const name of SPLIT_NAMES) {
-    const kept = keptOpen.get(dataset.split(name));
-    if (kept === undefined) continue;
-    keptOpen.delete(dataset.split(name));
-    for (const descriptor of kept.values()) await closeAsync(await descriptor);
+    const split = dataset.split(name);
+    const descriptors = [...(keptOpen.get(split)?.values() ?? []), ...(outdated.get(split) ?? [])];
+    keptOpen.delete(split);
+    outdated.delete(split);
+    for (const descriptor of descriptors) await closeAsync(await descriptor);
   }
 }

@@ -13,7 +13,7 @@ interface WordsOfCheckpoint {
   readonly data: string | null;
 }
 
-const vocabularyFile = 'word_counts.txt';
+export const vocabularyFile = 'word_counts.txt';
 
 /**
  * The words of a checkpoint: from the file given, else the one beside the checkpoint, in its run's folder or in the

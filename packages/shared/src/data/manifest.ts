@@ -12,7 +12,7 @@ export type ExcludedRecord = z.infer<typeof excludedSchema>;
 
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
 
-const fileName = z.string().regex(/^[^/\\]+$/, 'a file name without a folder');
+const fileName = z.string().regex(/^(?!\.{1,2}$)[^/\\\0]+$/, 'a file name without a folder');
 
 const splitSchema = z.strictObject({
   shards: z.array(

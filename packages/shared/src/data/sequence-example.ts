@@ -128,14 +128,14 @@ function readFields(bytes: Uint8Array, where: string, withBytes: boolean): Field
     for (const [field, body] of submessages(bytes)) {
       if (field === CONTEXT) {
         for (const [key, feature] of mapEntries(body)) {
-          if (key === 'image/image_id') fields.imageId = one(key, readInt64Feature(feature));
-          else if (key === 'image/data' && withBytes) fields.jpeg = one(key, readBytesFeature(feature));
+          if (key === 'image/image_id') fields.imageId = oneOf(key, int64sOf(feature));
+          else if (key === 'image/data' && withBytes) fields.jpeg = oneOf(key, bytesOf(feature));
         }
       } else if (field === FEATURE_LISTS) {
         for (const [key, list] of mapEntries(body)) {
-          if (key === 'image/caption_ids') fields.ids = listOf(list, (f) => one(key, readInt64Feature(f)));
+          if (key === 'image/caption_ids') fields.ids = listOf(list, (f) => oneOf(key, int64sOf(f)));
           else if (key === 'image/caption' && withBytes) {
-            fields.words = listOf(list, (f) => utf8.decode(one(key, readBytesFeature(f))));
+            fields.words = listOf(list, (f) => utf8.decode(oneOf(key, bytesOf(f))));
           }
         }
       }
@@ -185,18 +185,15 @@ function listOf<T>(list: Uint8Array, read: (feature: Uint8Array) => T): T[] {
   return values;
 }
 
-function readBytesFeature(feature: Uint8Array): Uint8Array[] {
-  const values: Uint8Array[] = [];
+function* bytesOf(feature: Uint8Array): Generator<Uint8Array> {
   for (const [kind, list] of submessages(feature)) {
     if (kind !== BYTES_LIST) continue;
-    for (const [field, value] of submessages(list)) if (field === 1) values.push(value);
+    for (const [field, value] of submessages(list)) if (field === 1) yield value;
   }
-  return values;
 }
 
 /** Packed, as every writer of today has it, or one varint a value, as proto2's did. */
-function readInt64Feature(feature: Uint8Array): number[] {
-  const values: number[] = [];
+function* int64sOf(feature: Uint8Array): Generator<number> {
   for (const [kind, list] of submessages(feature)) {
     if (kind !== INT64_LIST) continue;
     const reader = new BinaryReader(list);
@@ -208,10 +205,9 @@ function readInt64Feature(feature: Uint8Array): number[] {
       }
       const end = wireType === WireType.LengthDelimited ? reader.uint32() + reader.pos : reader.pos + 1;
       if (end > reader.len) throw new RangeError('an int64 list runs past its end');
-      while (reader.pos < end) values.push(safeInteger(reader.int64()));
+      while (reader.pos < end) yield safeInteger(reader.int64());
     }
   }
-  return values;
 }
 
 function safeInteger(value: bigint | string): number {
@@ -220,10 +216,15 @@ function safeInteger(value: bigint | string): number {
   return number;
 }
 
-function one<T>(key: string, values: readonly T[]): T {
-  const [value] = values;
-  if (value === undefined || values.length !== 1) {
-    throw new RangeError(`"${key}" has ${values.length} values where one is due`);
+/** The only value of a list that is not kept: a stranger's may be as long as the record. */
+function oneOf<T>(key: string, values: Iterable<T>): T {
+  const found: T[] = [];
+  for (const value of values) {
+    found.push(value);
+    if (found.length > 1) break;
   }
+  const [value] = found;
+  if (value === undefined || found.length > 1)
+    throw new RangeError(`"${key}" has ${value === undefined ? 'no value' : 'several values'} where one is due`);
   return value;
 }

@@ -56,7 +56,7 @@ function encodeIndex(shardBytes: number, entries: readonly IndexEntry[]): Buffer
 }
 
 /** @throws ShowtellError `data/index-unreadable` when the bytes are damaged or disagree with themselves */
-function decodeIndex(bytes: Buffer, file: string): ShardIndex {
+export function decodeIndex(bytes: Buffer, file: string): ShardIndex {
   const unreadable = (detail: string) => new ShowtellError('data/index-unreadable', { file, detail });
   if (bytes.length < INDEX_HEADER_BYTES || !bytes.subarray(0, 8).equals(MAGIC)) throw unreadable('it is no index');
   const count = bytes.readUInt32LE(16);

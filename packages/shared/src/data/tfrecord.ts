@@ -69,16 +69,37 @@ export async function* scanRecords(file: string): AsyncGenerator<ScannedRecord> 
   });
   try {
     const { size } = await handle.stat();
-    let buffer: Buffer = Buffer.allocUnsafe(CHUNK_BYTES);
-    let start = 0; // of the unread part of the buffer
-    let end = 0;
-    let position = 0; // in the file, of buffer[start]
+    yield* scanSource({ file, size, read: (...where) => handle.read(...where) });
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Where the bytes of a TFRecord file come from. */
+interface RecordSource {
+  /** For messages. */
+  readonly file: string;
+  readonly size: number;
+  readonly read: (
+    into: Buffer,
+    offset: number,
+    length: number,
+    position: number,
+  ) => Promise<{ readonly bytesRead: number }>;
+}
+
+/** As {@link scanRecords}. @throws ShowtellError `data/shard-unreadable` */
+export async function* scanSource({ file, size, read }: RecordSource): AsyncGenerator<ScannedRecord> {
+  let buffer: Buffer = Buffer.allocUnsafe(Math.min(CHUNK_BYTES, size));
+  let start = 0; // of the unread part of the buffer
+  let end = 0;
+  let position = 0; // in the file, of buffer[start]
 
     const have = async (bytes: number): Promise<boolean> => {
       if (position + bytes > size) return false;
       if (end - start >= bytes) return true;
       if (bytes > buffer.length) {
-        const larger = Buffer.allocUnsafe(bytes + CHUNK_BYTES);
+        const larger = Buffer.allocUnsafe(Math.min(bytes + CHUNK_BYTES, size));
         buffer.copy(larger, 0, start, end);
         buffer = larger;
       } else {
@@ -87,7 +108,7 @@ export async function* scanRecords(file: string): AsyncGenerator<ScannedRecord> 
       end -= start;
       start = 0;
       while (end < bytes) {
-        const { bytesRead } = await handle.read(buffer, end, buffer.length - end, position + end);
+        const { bytesRead } = await read(buffer, end, buffer.length - end, position + end);
         if (bytesRead === 0) return false;
         end += bytesRead;
       }
@@ -109,9 +130,6 @@ export async function* scanRecords(file: string): AsyncGenerator<ScannedRecord> 
       start += frameBytes;
       position += frameBytes;
     }
-  } finally {
-    await handle.close();
-  }
 }
 
 function truncated(file: string, position: number, size: number): ShowtellError {

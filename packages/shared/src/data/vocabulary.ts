@@ -59,6 +59,11 @@ export async function readVocabulary(file: string): Promise<Vocabulary> {
   const text = await readFile(file, 'utf8').catch((cause: unknown) => {
     throw new ShowtellError('file/missing', { file, what: 'The vocabulary' }, { cause });
   });
+  return parseVocabulary(text, file);
+}
+
+/** The vocabulary of a file's text. @throws ShowtellError `data/vocabulary-unreadable` */
+export function parseVocabulary(text: string, file: string): Vocabulary {
   const words: string[] = [];
   for (const [number, line] of text.split('\n').entries()) {
     if (line.trim() === '') continue;

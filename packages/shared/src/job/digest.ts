@@ -18,7 +18,11 @@ const growing = ['phases.decoderOnly.steps', 'phases.joint.steps'];
 const outside = [...growing, 'model.encoder.weights', 'model.encoder.allowRandomWeights'];
 
 /** Fields that came later, with the value at which they change nothing: then they are left out, so that older runs go on. */
-const later = new Map<string, unknown>([['model.encoder.minDepth', 16]]);
+const later = new Map<string, unknown>([
+  ['asynchronous', null],
+  ['model.encoder.minDepth', 16],
+  ['optimizer.initialAccumulator', 0.1],
+]);
 
 function numericFields(schema: z.core.$ZodType, value: unknown, path: string, into: Map<string, unknown>): void {
   if (isOperational(schema) || outside.includes(path)) return;

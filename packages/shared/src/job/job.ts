@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { type EncoderName, encoders } from '../model/parameters.js';
 import { fits, smallestSize } from '../model/smallest-size.js';
+import { engineNames } from './engine-names.js';
 
 /**
  * The job file: every number of a run, with a sentence, a unit and im2txt's value as its default
@@ -130,7 +131,7 @@ const augmentation = z.strictObject({
 
 const optimizer = z.strictObject({
   name: z
-    .enum(['sgd', 'momentum', 'rmsprop', 'adam'])
+    .enum(['sgd', 'momentum', 'rmsprop', 'adam', 'adagrad'])
     .default('sgd')
     .describe("The update rule, as TensorFlow 1's optimizers compute it. im2txt: sgd."),
   momentum: z
@@ -167,6 +168,11 @@ const optimizer = z.strictObject({
     .describe(
       "Keeps the divisor from zero: rmsprop adds it under the root, adam to the root. null: Inception's 1.0 for rmsprop (TensorFlow's own is 1e-10), TensorFlow's 1e-8 for adam.",
     ),
+  initialAccumulator: z
+    .number()
+    .gt(0)
+    .default(0.1)
+    .describe("adagrad: what each value's sum of squared gradients begins with. TensorFlow's is 0.1."),
   clip: z.number().gt(0).default(5.0).describe("Largest global norm of a step's gradient."),
 });
 
@@ -245,6 +251,24 @@ const evaluation = z.strictObject({
   lengthNormalization: z.number().min(0).default(0).describe("im2txt's length_normalization_factor."),
 });
 
+const asynchronous = z
+  .strictObject({
+    maxStaleness: count()
+      .max(1024)
+      .default(16)
+      .describe(
+        'Updates that may have been made between the version a gradient was computed with and the one it is applied to. Half as many units are open beside the first that is not applied; leave two for each worker.',
+      ),
+    warmStartSteps: z
+      .int()
+      .min(0)
+      .default(0)
+      .describe(
+        'First updates of each phase that are taken one after the other, each gradient on the version before: they give the same bits every time.',
+      ),
+  })
+  .describe('Downpour SGD: each unit is an update of its own, applied as it comes.');
+
 const checkpoints = z.strictObject({
   everySteps: count()
     .default(5_000)
@@ -260,10 +284,6 @@ const checkpoints = z.strictObject({
     .describe('Whether the one with the best validation BLEU-4 is kept.')
     .register(operational, { operational: true }),
 });
-
-/** What computes: compiled TensorFlow graphs, any GPU by WebGPU, or WebAssembly from npm alone. */
-export const engineNames = ['tensorflow', 'webgpu', 'wasm'] as const;
-export type EngineName = (typeof engineNames)[number];
 
 const engine = z.strictObject({
   name: z
@@ -294,7 +314,9 @@ const cluster = z.strictObject({
   lookAhead: count()
     .max(64)
     .default(3)
-    .describe('Steps whose units are published ahead of the current one, for prefetching.')
+    .describe(
+      'Steps whose units are published ahead of the current one, for prefetching. Asynchronous jobs: asynchronous.maxStaleness decides.',
+    )
     .register(operational, { operational: true }),
   leaseSeconds: z
     .number()
@@ -308,10 +330,26 @@ const cluster = z.strictObject({
     .default(120)
     .describe('After this long without a result, the log names who is missing.')
     .register(operational, { operational: true }),
+  parameterShards: count()
+    .max(16)
+    .default(1)
+    .describe(
+      'Processes that hold the parameters, a part each; 1: the coordinator holds them itself. The same bits either way.',
+    )
+    .register(operational, { operational: true }),
+  stragglerFactor: z
+    .number()
+    .min(1)
+    .nullable()
+    .default(3)
+    .describe(
+      'A unit that the current step waits for this many times as long as the median of the last ones took, and at least half a second, is computed by an idle worker too; the first result counts. null: never.',
+    )
+    .register(operational, { operational: true }),
   parameterThreads: count()
     .max(64)
     .default(2)
-    .describe('Threads that sum, clip and update.')
+    .describe('Threads that sum, clip and update, in each of those processes.')
     .register(operational, { operational: true }),
   featureCache: z
     .enum(['off', 'memory', 'disk'])
@@ -347,7 +385,16 @@ export const jobSchema = z
           .string()
           .min(1)
           .optional()
-          .describe('Folder with the TFRecord shards; --data overrides it.')
+          .describe(
+            "Folder with the TFRecord shards, or a bucket of NATS' object store, nats://HOST:PORT/BUCKET; --data overrides it.",
+          )
+          .register(operational, { operational: true }),
+        cacheBytes: z
+          .int()
+          .min(0)
+          .nullable()
+          .default(null)
+          .describe("Most bytes of a host's disk that shards out of buckets take; null: as many as there are.")
           .register(operational, { operational: true }),
         maxCorruptRecords: z
           .int()
@@ -360,6 +407,12 @@ export const jobSchema = z
       .prefault({}),
     model: model.prefault({}),
     batch: batch.prefault({}),
+    asynchronous: asynchronous
+      .nullable()
+      .default(null)
+      .describe(
+        'Each unit is an update of its own, applied as it comes, on a version that may be older: batch.units must be 1, and the bits depend on who is faster. null: synchronous, the same bits every time.',
+      ),
     augmentation: augmentation.prefault({}),
     optimizer: optimizer.prefault({}),
     phases: phases.prefault({}),
@@ -376,6 +429,11 @@ export const jobSchema = z
     };
     if (job.batch.examples % job.batch.units !== 0)
       refuse(['batch', 'units'], `${job.batch.examples} examples do not divide into ${job.batch.units} units`);
+    if (job.asynchronous !== null && job.batch.units !== 1)
+      refuse(
+        ['batch', 'units'],
+        `asynchronous jobs apply each unit by itself: units must be 1 and examples what a unit holds, such as ${Math.floor(job.batch.examples / job.batch.units)}, with as many more steps`,
+      );
     if (job.batch.captionLengths.some((length, i, all) => i > 0 && length <= (all[i - 1] ?? 0)))
       refuse(['batch', 'captionLengths'], 'the lengths must rise');
     const { encoder } = job.model;
@@ -394,6 +452,12 @@ export const jobSchema = z
         refuse(['engine', 'precision'], `${job.engine.precision} is computed by the tensorflow engine only`);
       if (job.engine.device !== 'cpu')
         refuse(['engine', 'device'], `${job.engine.device} is TensorFlow's: the ${job.engine.name} engine has none`);
+    }
+    for (const field of ['epsilon', 'initialAccumulator'] as const) {
+      const value = job.optimizer[field];
+      // A divisor of zero would make NaN of each value whose gradient is zero.
+      if (value !== null && Math.fround(value) === 0)
+        refuse(['optimizer', field], `${value} is 0 as float32, in which the update is computed`);
     }
     if (job.phases.decoderOnly.steps + job.phases.joint.steps < 1) refuse(['phases'], 'both phases have 0 steps');
     if (job.model.encoder.weights === 'random' && !job.model.encoder.allowRandomWeights)

@@ -2,8 +2,12 @@ import { readFile } from 'node:fs/promises';
 import { parse, parseDocument } from 'yaml';
 import type { z } from 'zod';
 import { ShowtellError } from '../errors.js';
+import { quoted } from '../quoted.js';
 import { jobSchema, type Job } from './job.js';
 import { presets } from './presets.js';
+
+/** Far beyond any job: the parser's time grows faster than the text. */
+const mostCharacters = 1_048_576;
 
 type Tree = Record<string, unknown>;
 
@@ -42,7 +46,7 @@ function withPreset(tree: Tree, source: string): Tree {
   if (typeof preset !== 'string' || !Object.hasOwn(presets, preset))
     throw new ShowtellError('job/invalid', {
       source,
-      problems: [`preset: ${JSON.stringify(preset)} is not one of ${Object.keys(presets).join(', ')}`],
+      problems: [`preset: ${quoted(preset)} is not one of ${Object.keys(presets).join(', ')}`],
     });
   return merge(presets[preset as keyof typeof presets], own);
 }
@@ -95,8 +99,22 @@ export async function readYaml(file: string, what: string): Promise<unknown> {
   } catch (cause) {
     throw new ShowtellError('file/missing', { file, what }, { cause });
   }
-  const document = parseDocument(text);
-  const [problem] = document.errors;
-  if (problem !== undefined) throw new ShowtellError('job/not-yaml', { file, detail: problem.message });
-  return document.toJS() as unknown;
+  return parseYaml(text, file);
+}
+
+/** The content of a YAML text. @throws ShowtellError `job/not-yaml` */
+export function parseYaml(text: string, file: string): unknown {
+  if (text.length > mostCharacters)
+    throw new ShowtellError('job/not-yaml', { file, detail: `it is ${text.length} characters long, a job is not.` });
+  try {
+    const document = parseDocument(text);
+    const [problem] = document.errors;
+    if (problem !== undefined) throw new ShowtellError('job/not-yaml', { file, detail: problem.message });
+    return document.toJS() as unknown;
+  } catch (cause) {
+    if (cause instanceof ShowtellError) throw cause;
+    // Nested beyond the stack, or aliases that grow without end.
+    const detail = cause instanceof Error ? cause.message : String(cause);
+    throw new ShowtellError('job/not-yaml', { file, detail }, { cause });
+  }
 }

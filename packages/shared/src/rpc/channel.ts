@@ -1,13 +1,23 @@
+import { X509Certificate } from 'node:crypto';
+import { isIP } from 'node:net';
+import { checkServerIdentity as hostFault } from 'node:tls';
 import {
   type ChannelCredentials,
   type ChannelOptions,
   credentials,
   Server,
   ServerCredentials,
+  type ServerInterceptor,
   type ServiceError,
   status,
 } from '@grpc/grpc-js';
-import { ParameterServiceClient } from '../generated/showtell/v1/parameters.js';
+import type { ParameterServiceClient } from '../generated/showtell/v1/parameters.js';
+import type { ShardServiceClient } from '../generated/showtell/v1/shards.js';
+import { identityOf } from '../security/role.js';
+import { processTls, type TlsFolder } from '../security/tls-folder.js';
+import { SealedParameterServiceClient, SealedShardServiceClient } from './sealed-service.js';
+import { SessionToken } from './session-token.js';
+import { watchStatuses, type OnStatus } from './watch-statuses.js';
 
 /** Largest message either side takes: a chunk of 1 MiB and its frame, and headers with many rows. */
 const maxMessageBytes = 4 * 1_048_576;
@@ -21,21 +31,72 @@ const limits: ChannelOptions = {
   'grpc.keepalive_permit_without_calls': 1,
 };
 
-/** Connects to a coordinator. A lost connection is tried again after 0.1 to 2 seconds. */
+/** What one connection may ask of a server: a worker has its session, one pull and a push or two open at a time. */
+const serverLimits: ChannelOptions = {
+  'grpc.max_concurrent_streams': 32,
+  'grpc.max_metadata_size': 16_384,
+};
+
+export interface ConnectOptions {
+  /** By default what the process was told to use; null: no TLS. */
+  readonly tls?: TlsFolder | null;
+  /** Of the worker's session, where other connections of the same membership know it already. */
+  readonly session?: SessionToken;
+}
+
+/**
+ * Connects to a coordinator. A lost connection is tried again after 0.1 to 2 seconds. The certificate is read now: a new
+ * connection is made with a renewed one.
+ * @throws ShowtellError `tls/incomplete`, `tls/unusable`
+ */
 export function connectParameters(
   address: string,
-  channelCredentials: ChannelCredentials = credentials.createInsecure(),
+  { tls = processTls(), session = new SessionToken() }: ConnectOptions = {},
 ): ParameterServiceClient {
-  return new ParameterServiceClient(address, channelCredentials, {
-    ...limits,
-    'grpc.initial_reconnect_backoff_ms': 100,
-    'grpc.max_reconnect_backoff_ms': 2_000,
+  return new SealedParameterServiceClient(address, credentialsFor(address, tls), {
+    ...clientOptions(address, tls),
+    interceptors: [session.interceptor],
   });
 }
 
-/** A gRPC server with the same limits; services are added by the caller. */
-export function newGrpcServer(): Server {
-  return new Server(limits);
+const credentialsFor = (address: string, tls: TlsFolder | null): ChannelCredentials =>
+  tls === null ? credentials.createInsecure() : channelCredentials(tls, address);
+
+const clientOptions = (address: string, tls: TlsFolder | null): ChannelOptions => ({
+  ...limits,
+  ...(tls === null ? {} : targetName(address)),
+  'grpc.initial_reconnect_backoff_ms': 100,
+  'grpc.max_reconnect_backoff_ms': 2_000,
+});
+
+/** TLS tells a server by which name it is meant, and an IP address is none. */
+const targetName = (address: string): ChannelOptions =>
+  isIP(hostOf(address)) === 0 ? {} : { 'grpc.ssl_target_name_override': 'localhost' };
+
+const hostOf = (address: string): string => address.slice(0, address.lastIndexOf(':')).replace(/^\[|\]$/g, '');
+
+function channelCredentials(tls: TlsFolder, address: string): ChannelCredentials {
+  const { ca, key, cert } = tls.read();
+  return credentials.createSsl(ca, key, cert, {
+    // Any holder of a certificate could pose as the coordinator otherwise.
+    checkServerIdentity: (_, peer) => {
+      const host = hostOf(address);
+      const role = identityOf(new X509Certificate(peer.raw))?.role ?? 'of none';
+      if (role !== 'coordinator') return new Error(`the certificate at ${host} is not a coordinator's (${role})`);
+      return hostFault(host, peer);
+    },
+  });
+}
+
+/** Connects a coordinator to a shard of its parameter server. @throws ShowtellError `tls/incomplete`, `tls/unusable` */
+export function connectShard(address: string, tls: TlsFolder | null = processTls()): ShardServiceClient {
+  return new SealedShardServiceClient(address, credentialsFor(address, tls), clientOptions(address, tls));
+}
+
+/** A gRPC server with the same limits; services are added by the caller. @param onStatus told how each call ended */
+export function newGrpcServer(onStatus: OnStatus | null = null, more: readonly ServerInterceptor[] = []): Server {
+  const watching = onStatus === null ? [] : [watchStatuses(onStatus)];
+  return new Server({ ...limits, ...serverLimits, interceptors: [...watching, ...more] });
 }
 
 /** Binds a server, port 0 for a free one. @returns the port */

@@ -26,6 +26,9 @@ export interface ServiceOptions {
   readonly setting: string;
 }
 
+/** How long requests under way may take once the server closes. */
+const closeMs = 1_000;
+
 export interface ServiceServer extends AsyncDisposable {
   readonly host: string;
   readonly port: number;
@@ -33,7 +36,7 @@ export interface ServiceServer extends AsyncDisposable {
   readonly url: string;
   /** Stops listening, waits until every request that was begun is answered, and ends connections as they fall idle. */
   drain(): Promise<void>;
-  /** Stops listening and ends open connections. */
+  /** Stops listening, gives requests under way a moment to be answered, and ends open connections. */
   close(): Promise<void>;
 }
 
@@ -60,11 +63,6 @@ export async function serveHttp(options: ServiceOptions): Promise<ServiceServer>
     server.listen(options.port, host, resolve);
   });
   const { port } = server.address() as AddressInfo;
-  const close = (): Promise<void> =>
-    new Promise((resolve) => {
-      server.close(() => resolve());
-      server.closeAllConnections();
-    });
   const drain = (): Promise<void> =>
     new Promise((resolve) => {
       isDraining = true;
@@ -76,6 +74,12 @@ export async function serveHttp(options: ServiceOptions): Promise<ServiceServer>
       });
       server.closeIdleConnections();
     });
+  const close = async (): Promise<void> => {
+    // A scrape at the end of a run is answered rather than cut; who takes longer has no claim to it.
+    const late = setTimeout(() => server.closeAllConnections(), closeMs);
+    await drain();
+    clearTimeout(late);
+  };
   return {
     host,
     port,

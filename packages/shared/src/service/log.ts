@@ -1,5 +1,6 @@
 import { closeSync, mkdirSync, openSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { pino } from 'pino';
 
 /** From the least to the most important; a logger writes its own level and all after it. */
 const logLevels = ['debug', 'info', 'warn', 'error'] as const;
@@ -12,13 +13,15 @@ const logLevelVariable = 'SHOWTELL_LOG';
 export interface LogFields {
   readonly run?: string;
   readonly role?: string;
+  readonly worker?: string;
   readonly step?: number;
-  readonly unit?: string;
+  /** Its position within the step or evaluation. */
+  readonly unit?: number;
   readonly error?: unknown;
   readonly [field: string]: unknown;
 }
 
-/** Writes one JSON object a line: `time` (ISO 8601, UTC), `level`, `message`, then the fields. */
+/** Writes one JSON object a line, by pino: `level`, `time` (ISO 8601, UTC), the fields, `message`. */
 export interface Logger extends Disposable {
   debug(message: string, fields?: LogFields): void;
   info(message: string, fields?: LogFields): void;
@@ -45,9 +48,21 @@ export interface LogOptions {
  */
 export function openLog({ fields, file, level = levelFromEnvironment() }: LogOptions): Logger {
   const sink = file === undefined ? stderrSink() : fileSink(file);
-  return loggerTo(sink, fields, level === 'silent' ? logLevels.length : logLevels.indexOf(level));
+  return loggerTo(sink, pino({ ...format, level }, sink), fields);
 }
 
+const format = {
+  // Neither pid nor host on each line: the first line of a process says them.
+  base: null,
+  messageKey: 'message',
+  timestamp: pino.stdTimeFunctions.isoTime,
+  formatters: {
+    level: (level: string) => ({ level }),
+    log: (fields: Record<string, unknown>) => plainFields(fields, 0),
+  },
+};
+
+/** Where pino writes to: at once, so that no line waits in a buffer when a process is killed. */
 interface Sink {
   write(line: string): void;
   close(): void;
@@ -72,7 +87,8 @@ function fileSink(file: string): Sink {
       } catch (error) {
         const failed = descriptor;
         descriptor = null;
-        fallback.write(formatLine('warn', `log file ${file} takes no more lines; they go to stderr`, { error }));
+        const notice = pino(format, fallback);
+        notice.warn({ error }, `log file ${file} takes no more lines; they go to stderr`);
         fallback.write(line);
         closeSync(failed);
       }
@@ -84,16 +100,14 @@ function fileSink(file: string): Sink {
   };
 }
 
-function loggerTo(sink: Sink, own: LogFields, least: number): Logger {
-  const write = (level: LogLevel, message: string, fields: LogFields = {}): void => {
-    if (logLevels.indexOf(level) >= least) sink.write(formatLine(level, message, { ...own, ...fields }));
-  };
+function loggerTo(sink: Sink, to: pino.Logger, own: LogFields): Logger {
+  // Not pino's own children: a field of the line that is also the child's would stand there twice.
   return {
-    debug: (message, fields) => write('debug', message, fields),
-    info: (message, fields) => write('info', message, fields),
-    warn: (message, fields) => write('warn', message, fields),
-    error: (message, fields) => write('error', message, fields),
-    child: (fields) => loggerTo(sink, { ...own, ...fields }, least),
+    debug: (message, fields) => to.debug({ ...own, ...fields }, message),
+    info: (message, fields) => to.info({ ...own, ...fields }, message),
+    warn: (message, fields) => to.warn({ ...own, ...fields }, message),
+    error: (message, fields) => to.error({ ...own, ...fields }, message),
+    child: (fields) => loggerTo(sink, to, { ...own, ...fields }),
     close: () => sink.close(),
     [Symbol.dispose]: () => sink.close(),
   };
@@ -104,24 +118,23 @@ function levelFromEnvironment(): LogLevel | 'silent' {
   return [...logLevels, 'silent' as const].find((level) => level === asked) ?? 'info';
 }
 
-function formatLine(level: LogLevel, message: string, fields: LogFields): string {
-  const head = { time: new Date().toISOString(), level, message };
-  try {
-    return JSON.stringify({ ...head, ...fields }, plain) + '\n';
-  } catch (error) {
-    // A cycle in the fields: the message matters more than they do.
-    return JSON.stringify({ ...head, fieldsLost: String(error) }) + '\n';
-  }
-}
+/** How deep fields are looked into; beyond, and in a circle, pino says what it finds. */
+const deepest = 6;
 
 /** What JSON cannot say by itself: errors, big integers, sets and maps, infinities and NaN. */
-function plain(_key: string, value: unknown): unknown {
-  if (value instanceof Error) return describeError(value);
+function plain(value: unknown, depth: number): unknown {
   if (typeof value === 'bigint') return value.toString();
-  if (typeof value === 'number' && !Number.isFinite(value)) return String(value);
-  if (value instanceof Set) return [...(value as Set<unknown>)];
-  if (value instanceof Map) return Object.fromEntries(value as Map<string, unknown>);
-  return value;
+  if (typeof value === 'number') return Number.isFinite(value) ? value : String(value);
+  if (typeof value !== 'object' || value === null || depth > deepest) return value;
+  if (value instanceof Error) return plainFields(describeError(value), depth);
+  if (value instanceof Set) return plain([...(value as Set<unknown>)], depth);
+  if (value instanceof Map) return plainFields(Object.fromEntries(value as Map<string, unknown>), depth);
+  if (Array.isArray(value)) return value.map((each) => plain(each, depth + 1));
+  return 'toJSON' in value ? value : plainFields(value as Record<string, unknown>, depth);
+}
+
+function plainFields(fields: Readonly<Record<string, unknown>>, depth: number): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(fields).map(([name, value]) => [name, plain(value, depth + 1)]));
 }
 
 function describeError(error: Error): Record<string, unknown> {

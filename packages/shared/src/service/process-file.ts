@@ -5,7 +5,7 @@ import { identityOf, isSameProcess, ownIdentity, type ProcessIdentity } from './
 
 /** What `RUN/processes/NAME.json` says at least of a process of the run, so that scripts can find and signal it. */
 export interface ProcessFile extends ProcessIdentity {
-  readonly role: 'coordinator' | 'nats' | 'worker';
+  readonly role: 'coordinator' | 'nats' | 'parameter-server' | 'worker';
 }
 
 const ending = '.json';
@@ -13,7 +13,7 @@ const ending = '.json';
 /** What a process tells of itself besides who it is. */
 type Facts = Pick<ProcessFile, 'role'> & Readonly<Record<string, unknown>>;
 
-/** @param name one that is safe as a file's name: `coordinator`, `nats`, `worker-1` */
+/** @param name one that is safe as a file's name: `coordinator`, `nats`, `ps-1`, `worker-1` */
 function fileOf(run: string, name: string): string {
   return join(run, 'processes', `${name}${ending}`);
 }
@@ -62,12 +62,29 @@ export function announcedProcess(run: string, name: string): ProcessFile | undef
   return found !== undefined && mayRun(found) ? found : undefined;
 }
 
-/** Removes the announcements of this host's processes that ended without doing so themselves: those that were killed. */
+/**
+ * Removes the announcements of this host's processes that ended without doing so themselves, and what they had begun to
+ * write: those that were killed.
+ */
 export function forgetEndedProcesses(run: string): void {
   const folder = join(run, 'processes');
   if (!existsSync(folder)) return;
+  for (const place of [run, folder])
+    for (const name of readdirSync(place)) {
+      const pid = /\.(\d+)\.tmp$/.exec(name)?.[1];
+      if (pid !== undefined && !isRunning(Number(pid))) rmSync(join(place, name), { force: true });
+    }
   for (const name of readdirSync(folder).filter((each) => each.endsWith(ending))) {
     const found = read(join(folder, name));
     if (found !== undefined && !mayRun(found)) rmSync(join(folder, name), { force: true });
+  }
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
 }

@@ -50,13 +50,17 @@ function open({ type, name, help, labels, buckets }: SeriesRow, registry: Regist
 }
 
 /**
- * The values of a single label that lists them, `saved, failed`: such counters are there from the start at 0, because
- * Prometheus sees no increase in a series that begins with 1.
+ * Every labelling of labels that list their values, as `saved, failed` does: such counters are there from the start at
+ * 0, because Prometheus sees no increase in a series that begins with 1.
  */
 function listed(labels: SeriesRow['labels']): Record<string, string>[] {
-  const [[label, values] = ['', ''], ...more] = Object.entries(labels);
-  if (more.length > 0 || !/^[a-z-]+(, [a-z-]+)+$/u.test(values)) return [];
-  return values.split(', ').map((value) => ({ [label]: value }));
+  const entries = Object.entries(labels);
+  if (entries.length === 0 || entries.some(([, values]) => !/^[a-z-]+(, [a-z-]+)+$/u.test(values))) return [];
+  return entries.reduce<Record<string, string>[]>(
+    (found, [label, values]) =>
+      found.flatMap((before) => values.split(', ').map((value) => ({ ...before, [label]: value }))),
+    [{}],
+  );
 }
 
 /** From a millisecond to a minute and a half, three a decade. */

@@ -9,7 +9,7 @@ export function formatCheckpointState(path: string): string {
 
 /** The newest checkpoint's path: absolute, or relative to the folder. @returns null when the text names none */
 export function newestCheckpoint(state: string): string | null {
-  const [, text] = /^\s*model_checkpoint_path\s*:\s*"((?:[^"\\\n]|\\.)*)"/m.exec(state) ?? [];
+  const [, text] = /^[ \t\r]*model_checkpoint_path[ \t]*:[ \t]*"((?:[^"\\\n]|\\.)*)"/m.exec(state) ?? [];
   return text === undefined || text === '' ? null : unescape(text);
 }
 

@@ -181,6 +181,26 @@
         (local.set $gradient (i32.add (local.get $gradient) (i32.const 16)))
         (br $next))))
 
+  ;; g = scale * gradient; square <- square + g * g; parameters <- parameters - rate * g / sqrt(square)
+  (func (export "descendWithAdagrad") (param $parameters i32) (param $square i32) (param $gradient i32) (param $n i32)
+    (param $scale f32) (param $rate f32)
+    (local $end i32) (local $s v128) (local $r v128) (local $g v128) (local $q v128)
+    (local.set $end (i32.add (local.get $parameters) (i32.shl (local.get $n) (i32.const 2))))
+    (local.set $s (f32x4.splat (local.get $scale)))
+    (local.set $r (f32x4.splat (local.get $rate)))
+    (block $done
+      (loop $next
+        (br_if $done (i32.ge_u (local.get $parameters) (local.get $end)))
+        (local.set $g (f32x4.mul (local.get $s) (v128.load (local.get $gradient))))
+        (local.set $q (f32x4.add (v128.load (local.get $square)) (f32x4.mul (local.get $g) (local.get $g))))
+        (v128.store (local.get $square) (local.get $q))
+        (v128.store (local.get $parameters) (f32x4.sub (v128.load (local.get $parameters))
+          (f32x4.div (f32x4.mul (local.get $r) (local.get $g)) (f32x4.sqrt (local.get $q)))))
+        (local.set $parameters (i32.add (local.get $parameters) (i32.const 16)))
+        (local.set $square (i32.add (local.get $square) (i32.const 16)))
+        (local.set $gradient (i32.add (local.get $gradient) (i32.const 16)))
+        (br $next))))
+
   ;; moving <- moving - (moving - batch) * share
   (func (export "moveAverages") (param $moving i32) (param $batch i32) (param $n i32) (param $share f32)
     (local $end i32) (local $s v128) (local $v v128)

@@ -1,6 +1,7 @@
 import { closeSync, fstatSync, openSync, readSync, writeSync } from 'node:fs';
 import { endianness } from 'node:os';
 import { ShowtellError } from '../errors.js';
+import { quoted } from '../quoted.js';
 import { fromBfloat16 } from './bfloat16.js';
 import { bytesOfTensor, inNameOrder, type NamedTensor } from './hash.js';
 import { sizeOf } from './layout.js';
@@ -165,9 +166,9 @@ function parseEntry(
   if (!isRecord(value)) throw refuse(`${name} is described by no object`);
   const { dtype, shape, data_offsets: offsets } = value;
   if (typeof dtype !== 'string' || !Object.hasOwn(elementBytes, dtype))
-    throw refuse(`${name} has the unknown dtype ${JSON.stringify(dtype)}`);
-  if (!isNaturals(shape)) throw refuse(`${name} has the shape ${JSON.stringify(shape)}`);
-  if (!isNaturals(offsets) || offsets.length !== 2) throw refuse(`${name} lies at ${JSON.stringify(offsets)}`);
+    throw refuse(`${name} has the unknown dtype ${quoted(dtype)}`);
+  if (!isNaturals(shape)) throw refuse(`${name} has the shape ${quoted(shape)}`);
+  if (!isNaturals(offsets) || offsets.length !== 2) throw refuse(`${name} lies at ${quoted(offsets)}`);
   const [begin = 0, end = 0] = offsets;
   const bytes = sizeOf(shape) * elementBytes[dtype as SafetensorsDtype];
   if (end - begin !== bytes) throw refuse(`${name} takes ${end - begin} bytes, its shape and dtype ${bytes}`);

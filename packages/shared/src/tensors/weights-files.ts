@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { closeSync, existsSync, openSync, readdirSync, readFileSync, readSync, statSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readdirSync, readFileSync, readSync, type Stats, statSync } from 'node:fs';
 import { basename, dirname, isAbsolute, join } from 'node:path';
 import { ShowtellError } from '../errors.js';
 import { checkpointStateFile, newestCheckpoint } from './checkpoint-state.js';
@@ -29,7 +29,7 @@ const pieceBytes = 4 * 1_048_576;
  * @throws ShowtellError `file/missing`, `checkpoint/foreign`
  */
 export function weightsFiles(path: string): WeightsFiles {
-  const stat = statSync(path, { throwIfNoEntry: false });
+  const stat = statOf(path);
   if (stat?.isDirectory() === true) return inFolder(path);
   const prefix = path.replace(/\.(index|meta|data-\d{5}-of-\d{5})$/, '');
   if ((stat === undefined || prefix !== path) && existsSync(`${prefix}.index`)) return bundle(prefix);
@@ -52,6 +52,15 @@ export function weightsFiles(path: string): WeightsFiles {
   // Tools that ask for a file are given an empty one under the prefix.
   if (existsSync(`${path}.index`)) return bundle(path);
   throw new ShowtellError('checkpoint/foreign', { path, detail: foreignDetail(path, head) });
+}
+
+/** Undefined where nothing can be: a name may come out of a file, and be longer than a name can. */
+function statOf(path: string): Stats | undefined {
+  try {
+    return statSync(path, { throwIfNoEntry: false });
+  } catch {
+    return undefined;
+  }
 }
 
 /** What a file is that holds no weights, as far as its first bytes tell. */
@@ -94,11 +103,13 @@ function inFolder(folder: string): WeightsFiles {
   const named = newestCheckpoint(readFileSync(state, 'utf8'));
   if (named === null)
     throw new ShowtellError('checkpoint/foreign', { path: state, detail: 'it names no model_checkpoint_path' });
+  if (named.includes('\0') || basename(named) === checkpointStateFile)
+    throw new ShowtellError('checkpoint/foreign', { path: state, detail: 'it names no checkpoint' });
   // A folder that was moved still says where it was.
   const here = join(folder, basename(named));
   const there = isAbsolute(named) ? named : join(folder, named);
   const path = existsSync(dirname(there)) ? there : here;
-  if (statSync(path, { throwIfNoEntry: false })?.isDirectory() === true)
+  if (statOf(path)?.isDirectory() === true)
     throw new ShowtellError('checkpoint/foreign', { path: state, detail: `it names the folder ${path}` });
   return weightsFiles(path);
 }

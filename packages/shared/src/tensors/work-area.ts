@@ -49,6 +49,14 @@ interface KernelExports {
     beta2: number,
     epsilon: number,
   ): void;
+  descendWithAdagrad(
+    parameters: number,
+    square: number,
+    gradient: number,
+    n: number,
+    scale: number,
+    rate: number,
+  ): void;
   moveAverages(moving: number, batch: number, n: number, share: number): void;
   widen(narrow: number, wide: number, n: number): void;
   narrow(wide: number, narrow: number, n: number): void;
@@ -162,6 +170,13 @@ export class WorkArea {
   ): void {
     const { values, other, third, fourth } = address;
     this.#kernels.descendWithAdam(values, third, fourth, other, n, scale, rate, beta1, beta2, epsilon);
+  }
+
+  /**
+   * As TensorFlow's AdagradOptimizer, with g = scale · other: third ← third + g², then values ← values − rate · g ÷ √third.
+   */
+  descendWithAdagrad(scale: number, rate: number, n: number): void {
+    this.#kernels.descendWithAdagrad(address.values, address.third, address.other, n, scale, rate);
   }
 
   /** values ← values − (values − other) · (1 − decay), as TensorFlow's assign_moving_average */

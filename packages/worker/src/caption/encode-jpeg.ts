@@ -1,12 +1,11 @@
-import { loadGraph } from '../engine/tensorflow/compiled-graph.js';
 import { type AttributeValue, cast, DataType, type GraphNode, placeholder } from '../engine/tensorflow/graph.js';
+import { loadGraph } from '../engine/tensorflow/load-graph.js';
 import { openDecodingBinding } from '../input/decode-image.js';
 import type { Picture } from '../input/picture.js';
 
 /** What is used of the addon here: tensors of numbers in, tensors of bytes out. */
 interface EncodingBinding {
   createTensor(shape: readonly number[], dtype: number, values: Int32Array): number;
-  loadSavedModel(directory: string, tags: string): number;
   runSavedModel(model: number, inputs: readonly number[], feeds: string, fetches: string): { readonly id: number }[];
   tensorDataSync(tensor: number): Uint8Array[];
   deleteTensor(tensor: number): void;
@@ -14,7 +13,8 @@ interface EncodingBinding {
 
 /** Turns small pictures into JPEGs by TensorFlow's EncodeJpeg. A thread opens its own. */
 export function openJpegEncoder(kind: 'cpu' | 'cuda', quality: number): (picture: Picture) => Uint8Array {
-  const binding = openDecodingBinding(kind) as unknown as EncodingBinding;
+  const loading = openDecodingBinding(kind);
+  const binding = loading as unknown as EncodingBinding;
   // The addon takes no bytes as numbers, so they are widened on the way in: for thumbnails that costs nothing.
   const wide = placeholder('wide', { shape: [-1, -1, 3], dtype: DataType.int32 });
   const pixels = cast('pixels', { node: wide, index: 0 }, DataType.uint8);
@@ -38,7 +38,7 @@ export function openJpegEncoder(kind: 'cpu' | 'cuda', quality: number): (picture
     ]),
     outputs: [{ shape: [], dtype: DataType.string }],
   };
-  const model = loadGraph({ binding }, { nodes: [wide, pixels, jpeg], feeds: new Map(), fetches: new Map() });
+  const model = loadGraph({ binding: loading }, { nodes: [wide, pixels, jpeg], feeds: new Map(), fetches: new Map() });
 
   return ({ width, height, rgb }) => {
     const tensors = [binding.createTensor([height, width, 3], DataType.int32, Int32Array.from(rgb))];

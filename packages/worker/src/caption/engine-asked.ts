@@ -1,5 +1,5 @@
 import { ShowtellError } from '@showtell/shared/errors.js';
-import { engineNames, type EngineName } from '@showtell/shared/job/job.js';
+import { engineNames, type EngineName } from '@showtell/shared/job/engine-names.js';
 import { chooseAutomatically } from '../engine/choose-automatically.js';
 import type { CaptionModel } from './load-checkpoint.js';
 

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import type { EngineName } from '@showtell/shared/job/job.js';
+import type { EngineName } from '@showtell/shared/job/engine-names.js';
 import { engineFolder } from './tensorflow/engine-folder.js';
 import { openAdapter } from './webgpu/adapter.js';
 

@@ -1,6 +1,6 @@
 import type { Job } from '@showtell/shared/job/job.js';
 import type { Engine, EngineOptions } from './engine.js';
-import type { EngineName } from '@showtell/shared/job/job.js';
+import type { EngineName } from '@showtell/shared/job/engine-names.js';
 import { loadTensorflow, setEngineEnvironment, type TensorflowOptions } from './tensorflow/addon.js';
 
 export interface EngineChoice {

@@ -18,6 +18,10 @@ try {
   port.on('message', (call: EngineCall) => {
     void answer(engine, call);
   });
+  // A call that could not be read is one that nobody would ever answer.
+  port.on('messageerror', (error) => {
+    throw error;
+  });
   reply({ type: 'ready', name: engine.name, fingerprint: engine.fingerprint });
 } catch (error) {
   reply({ type: 'threw', id: null, error: thrown(error) });

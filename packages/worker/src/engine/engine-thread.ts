@@ -1,8 +1,9 @@
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
-import type { EngineName } from '@showtell/shared/job/job.js';
+import type { EngineName } from '@showtell/shared/job/engine-names.js';
 import { ShowtellError } from '@showtell/shared/errors.js';
 import { revive, type ThrownError } from '@showtell/shared/thrown-error.js';
+import { endThread } from '../end-thread.js';
 import { prepareEngine } from './choose-engine.js';
 import type {
   CaptionBatch,
@@ -63,10 +64,14 @@ export class EngineThread implements Engine {
       this.#receive(reply);
     });
     worker.on('error', (error) => {
-      this.#end(new ShowtellError('engine/thread-died', { detail: error.message }, { cause: error }));
+      this.#end(died(error.message, error));
+    });
+    worker.on('messageerror', (error) => {
+      this.#end(died(error.message, error));
+      void worker.terminate();
     });
     worker.on('exit', (code) => {
-      this.#end(new ShowtellError('engine/thread-died', { detail: `exit code ${code}` }));
+      this.#end(died(`exit code ${code}`));
     });
   }
 
@@ -79,7 +84,7 @@ export class EngineThread implements Engine {
     prepareEngine({ name: engine, options });
     const workerData: EngineThreadData = { engine, options };
     const worker = new Worker(new URL('./engine-thread-main.js', import.meta.url), { workerData, name: 'engine' });
-    const [reply] = (await once(worker, 'message')) as [EngineReply];
+    const reply = await firstReply(worker);
     if (reply.type === 'ready') return new EngineThread(worker, reply.name, reply.fingerprint);
     await worker.terminate();
     throw reply.type === 'threw' ? revive(reply.error) : new TypeError(`the engine's thread began with ${reply.type}`);
@@ -118,9 +123,9 @@ export class EngineThread implements Engine {
   /** Waits for calls under way, then ends the thread. */
   async close(): Promise<void> {
     if (this.#ended !== undefined) return;
-    await this.#call('close', []);
+    const closed = this.#call('close', []);
+    await endThread(this.#worker, closed);
     this.#ended = new TypeError('the engine is closed');
-    await this.#worker.terminate();
   }
 
   #call<T>(call: EngineCall['call'], args: readonly unknown[]): Promise<T> {
@@ -145,6 +150,28 @@ export class EngineThread implements Engine {
     for (const { reject } of this.#pending.values()) reject(this.#ended);
     this.#pending.clear();
   }
+}
+
+/** @throws ShowtellError `engine/thread-died` when the thread ends without one */
+async function firstReply(worker: Worker): Promise<EngineReply> {
+  const over = new AbortController();
+  const { signal } = over;
+  const ended = once(worker, 'exit', { signal }).then(([code]) => {
+    throw died(`exit code ${String(code)}`);
+  });
+  try {
+    const [reply] = (await Promise.race([once(worker, 'message', { signal }), ended])) as [EngineReply];
+    return reply;
+  } catch (error) {
+    throw error instanceof ShowtellError ? error : died(error instanceof Error ? error.message : String(error), error);
+  } finally {
+    ended.catch(() => undefined);
+    over.abort();
+  }
+}
+
+function died(detail: string, cause?: unknown): ShowtellError {
+  return new ShowtellError('engine/thread-died', { detail }, cause === undefined ? {} : { cause });
 }
 
 function requireShared(values: readonly (Float32Array | undefined)[]): void {

@@ -1,7 +1,6 @@
 import { constants } from 'node:os';
 import { ShowtellError } from '@showtell/shared/errors.js';
 import { RTLD_NODELETE } from '../engine/tensorflow/addon.js';
-import { loadGraph } from '../engine/tensorflow/compiled-graph.js';
 import { engineFolder } from '../engine/tensorflow/engine-folder.js';
 import {
   DataType,
@@ -11,6 +10,7 @@ import {
   type GraphNode,
   type TensorType,
 } from '../engine/tensorflow/graph.js';
+import { loadGraph, type LoadingBinding } from '../engine/tensorflow/load-graph.js';
 import type { ImageDecoder } from './image-decoder.js';
 import type { Picture } from './picture.js';
 
@@ -19,14 +19,11 @@ export interface TensorflowDecoder extends ImageDecoder {
   decode(jpeg: Uint8Array, where: string): Picture;
 }
 
-/** What is used of the addon, as it is: tfjs's own declaration knows no tensors of bytes. */
-export interface DecodingBinding {
-  createTensor(shape: readonly number[], dtype: number, values: readonly Uint8Array[]): number;
-  loadSavedModel(directory: string, tags: string): number;
+/** What is used of the addon to decode. */
+export interface DecodingBinding extends LoadingBinding {
   runSavedModel(model: number, inputs: readonly number[], feeds: string, fetches: string): { readonly id: number }[];
   /** Of a tensor of strings: the bytes of each. */
   tensorDataSync(tensor: number): Uint8Array[] | Int32Array;
-  deleteTensor(tensor: number): void;
 }
 
 /**

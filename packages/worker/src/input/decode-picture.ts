@@ -1,6 +1,6 @@
 import { ShowtellError } from '@showtell/shared/errors.js';
-import { loadGraph } from '../engine/tensorflow/compiled-graph.js';
 import { type AttributeValue, DataType, type GraphNode, placeholder } from '../engine/tensorflow/graph.js';
+import { loadGraph } from '../engine/tensorflow/load-graph.js';
 import { type DecodingBinding, openDecodingBinding, openImageDecoder, reasonOf } from './decode-image.js';
 import { firstFrameOf, type ImageFormat, type ImageHeader, readImageHeader } from './image-header.js';
 import { orient } from './orient.js';

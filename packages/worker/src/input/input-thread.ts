@@ -1,5 +1,6 @@
 import { parentPort, workerData } from 'node:worker_threads';
-import { closeRecords, openDataset } from '@showtell/shared/data/dataset.js';
+import { openData } from '@showtell/shared/bus/open-data.js';
+import { closeRecords } from '@showtell/shared/data/dataset.js';
 import { ShowtellError, type ErrorCode } from '@showtell/shared/errors.js';
 import type { Job } from '@showtell/shared/job/job.js';
 import { DiskFeatureCache, openMemoryCache, type FeatureCache, type PictureKey } from './feature-cache.js';
@@ -9,7 +10,9 @@ import { RecordReader } from './read-records.js';
 
 /** What the thread is started with. */
 export interface InputThreadData {
-  readonly directory: string;
+  /** A folder, or a bucket's URL. */
+  readonly location: string;
+  readonly data: Pick<Job['data'], 'cacheBytes'>;
   readonly engine: Pick<Job['engine'], 'name' | 'device'>;
   readonly rules: InputRules;
 }
@@ -41,9 +44,9 @@ function plainError(error: unknown): PlainError {
 }
 
 async function serve(port: NonNullable<typeof parentPort>): Promise<void> {
-  const { directory, engine, rules } = workerData as InputThreadData;
+  const { location, data, engine, rules } = workerData as InputThreadData;
   const answer = (response: InputResponse): void => port.postMessage(response);
-  const dataset = await openDataset(directory);
+  const dataset = await openData(location, data);
   const decoder = await openDecoderFor(engine);
   const reader = new RecordReader(dataset, (error) => answer({ type: 'warning', error: plainError(error) }));
   let cache: FeatureCache | null = null;
@@ -93,6 +96,9 @@ async function serve(port: NonNullable<typeof parentPort>): Promise<void> {
           request satisfies never;
       }
     });
+  });
+  port.on('messageerror', (error) => {
+    throw error;
   });
   answer({ type: 'opened' });
 }

@@ -1,5 +1,6 @@
 import { Worker } from 'node:worker_threads';
 import { ShowtellError } from '@showtell/shared/errors.js';
+import { endThread } from '../end-thread.js';
 import type { PictureKey } from './feature-cache.js';
 import type { CachePlace, InputRequest, InputResponse, InputThreadData, PlainError } from './input-thread.js';
 import type { PreparedUnit, PrepareRequest } from './prepare-unit.js';
@@ -10,16 +11,19 @@ export class Prefetcher implements AsyncDisposable {
   private next = 0;
   private closed = false;
   private fatal: Error | null = null;
+  private readonly ended: Promise<void>;
 
   private constructor(
     private readonly thread: Worker,
     private readonly onWarning: (error: Error) => void,
-  ) {}
+  ) {
+    this.ended = new Promise((resolve) => void thread.once('exit', () => resolve()));
+  }
 
   /**
-   * Starts the thread and opens the data folder in it.
+   * Starts the thread and opens the data set in it.
    * @param onWarning told what was mended or put up with: a record read again, a disk that takes no more features
-   * @throws ShowtellError as `openDataset`; `engine/not-set-up`
+   * @throws ShowtellError as `openData`; `engine/not-set-up`
    */
   static async open(data: InputThreadData, onWarning: (error: Error) => void): Promise<Prefetcher> {
     const thread = new Worker(new URL('./input-thread.js', import.meta.url), { workerData: data, name: 'input' });
@@ -35,6 +39,11 @@ export class Prefetcher implements AsyncDisposable {
         prefetcher.fail(error);
       };
       thread.on('error', fail);
+      // Such as one for which there was no memory: nothing else tells that it was an answer.
+      thread.on('messageerror', (error) => {
+        fail(error);
+        void thread.terminate();
+      });
       thread.on('exit', (code) => fail(new Error(`the input thread ended with code ${code}`)));
     });
     return prefetcher;
@@ -64,9 +73,8 @@ export class Prefetcher implements AsyncDisposable {
     if (this.closed) return;
     this.closed = true;
     this.fail(new Error('the input thread was closed'));
-    const ended = new Promise<void>((resolve) => void this.thread.once('exit', () => resolve()));
     this.send({ type: 'close' });
-    await ended;
+    await endThread(this.thread, this.ended);
   }
 
   private send(request: InputRequest): void {

@@ -15,6 +15,7 @@ import type { ImageDecoder } from './image-decoder.js';
 import { centralCrop, centre, distortColors, drawDistortion } from './distort.js';
 import type { FeatureCache, PictureKey } from './feature-cache.js';
 import { nameOf, type KnownRecord, type RecordReader } from './read-records.js';
+import { checkRecordPicture } from './record-picture.js';
 import { resizeCrop } from './resize.js';
 
 /** What the preparation of any unit depends on: the job's numbers. */
@@ -153,6 +154,7 @@ export async function drawImage(
   { rules, decoder }: Pick<PrepareTools, 'rules' | 'decoder'>,
 ): Promise<Float32Array> {
   const { resized, imageSize } = rules;
+  checkRecordPicture(jpeg, where);
   const picture = await decoder.decode(jpeg, where);
   const image = new Float32Array(imageSize * imageSize * 3);
   if (seed === null || !rules.augment) {

@@ -1,5 +1,5 @@
 import type { Dataset, RecordRef, Split } from '@showtell/shared/data/dataset.js';
-import { readRecord } from '@showtell/shared/data/dataset.js';
+import { readRecord, renewShard } from '@showtell/shared/data/dataset.js';
 import type { SplitName } from '@showtell/shared/data/manifest.js';
 import { decodeCaptionExample } from '@showtell/shared/data/sequence-example.js';
 import { ShowtellError } from '@showtell/shared/errors.js';
@@ -52,6 +52,7 @@ export class RecordReader {
     } catch (error) {
       if (!(error instanceof ShowtellError) || error.code !== 'data/record-corrupt') throw error;
       this.onCorrupt(error as ShowtellError);
+      await renewShard(split, ref.shard);
       return readRecord(split, ref);
     }
   }

@@ -24,6 +24,8 @@ export interface Caption {
   readonly complete: boolean;
   /** Natural logarithm of the probability of all words, the end among them. */
   readonly logprob: number;
+  /** Of each word after those before it, and of the end if it was said. */
+  readonly wordProbabilities: readonly number[];
   readonly score: number;
 }
 
@@ -52,7 +54,7 @@ export async function beamSearch(images: number, next: NextWords, options: BeamO
   const { start, end, width, maxLength, lengthNormalization } = options;
   const complete = Array.from({ length: images }, () => new TopN<Caption>(width));
   let partial = Array.from({ length: images }, (_, image): TopN<Partial> => {
-    const empty = { words: [], complete: false, logprob: 0, score: 0, row: image, last: start };
+    const empty = { words: [], complete: false, logprob: 0, wordProbabilities: [], score: 0, row: image, last: start };
     return new TopN<Partial>(width).push(empty);
   });
 
@@ -72,12 +74,14 @@ export async function beamSearch(images: number, next: NextWords, options: BeamO
           if (p < LEAST_PROBABILITY) continue;
           const word = words[i] as number;
           const logprob = caption.logprob + exactLog(p);
+          const wordProbabilities = [...caption.wordProbabilities, p];
           if (word === end) {
             const score = logprob / exactPow(caption.words.length + 2, lengthNormalization);
-            complete[image]?.push({ words: caption.words, complete: true, logprob, score });
+            complete[image]?.push({ words: caption.words, complete: true, logprob, wordProbabilities, score });
           } else {
             const longerWords = [...caption.words, word];
-            longer.push({ words: longerWords, complete: false, logprob, score: logprob, row, last: word });
+            const score = logprob;
+            longer.push({ words: longerWords, complete: false, logprob, wordProbabilities, score, row, last: word });
           }
         }
         row++;
@@ -89,10 +93,11 @@ export async function beamSearch(images: number, next: NextWords, options: BeamO
   return complete.map((found, image) =>
     found.size > 0
       ? found.sorted
-      : (partial[image]?.sorted ?? []).map(({ words, complete, logprob, score }) => ({
+      : (partial[image]?.sorted ?? []).map(({ words, complete, logprob, wordProbabilities, score }) => ({
           words,
           complete,
           logprob,
+          wordProbabilities,
           score,
         })),
   );

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Version, VersionId } from '@showtell/shared/generated/showtell/v1/parameters.js';
+import type { TraceCarrier } from '@showtell/shared/service/tracing.js';
 import type { SegmentName, Segments } from '@showtell/shared/tensors/layout.js';
 import { segmentNames } from '@showtell/shared/tensors/layout.js';
 import type { Engine } from '../engine/engine.js';
@@ -35,17 +36,19 @@ export class HeldVersion {
 
   /**
    * Pulls a version and hands it to the engine. Nothing may be computing: the pull after next writes over its values.
+   * @returns tensor bytes that were read for it, by the way they came
    * @throws ShowtellError `parameters/version-gone` when it is current no more
    */
-  async take(version: Version): Promise<void> {
-    if (this.isOf(version.id)) return;
-    const pulled = await this.client.pull(version);
+  async take(version: Version, trace: TraceCarrier = {}): Promise<PulledVersion['bytes']> {
+    if (this.isOf(version.id)) return { 'shared-memory': 0, grpc: 0 };
+    const pulled = await this.client.pull(version, trace);
     const origins = originsOf(pulled);
     // The engine knows segments by a number each; steps repeat after a rollback, so they get numbers of their own.
     for (const segment of segmentNames) if (this.origins?.[segment] !== origins[segment]) this.numbers[segment]++;
     this.held = pulled;
     this.origins = origins;
     await this.apply();
+    return pulled.bytes;
   }
 
   /** Gives the engine the held version again, after a canary had its own. */

@@ -116,6 +116,13 @@ export class SharedFolder {
     if (this.#slots.has(name)) this.#free.push(name);
   }
 
+  /** Does without a slot from now on: whether its file is there still, nobody knows. */
+  async discard(name: string): Promise<void> {
+    await this.#slots.get(name)?.close();
+    this.#slots.delete(name);
+    await rm(path.join(this.#directory, name), { force: true });
+  }
+
   async close(): Promise<void> {
     for (const handle of this.#versionFiles.values()) await handle.close();
     for (const [name, handle] of this.#slots) {

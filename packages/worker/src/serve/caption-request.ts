@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import { quoted } from '@showtell/shared/quoted.js';
 import { Problem } from './problem.js';
 
 /** A request for captions, read. */
@@ -52,12 +53,12 @@ function queryOf(request: IncomingMessage): Record<string, string> {
 function settings(given: Readonly<Record<string, unknown>>, rules: RequestRules): Omit<CaptionRequest, 'image'> {
   const { beam = rules.defaultBeam, upright = false, ...unknown } = given;
   const [other] = Object.keys(unknown);
-  if (other !== undefined) throw invalid(`There is no setting "${other}".`, 'There are beam and upright.');
-  const width = Number(beam);
-  if (!Number.isInteger(width) || width < 1 || width > rules.mostBeam || beam === '' || typeof beam === 'object')
-    throw invalid(`The beam ${JSON.stringify(beam)} is no whole number from 1 to ${rules.mostBeam}.`, jsonForm);
+  if (other !== undefined) throw invalid(`There is no setting ${quoted(other)}.`, 'There are beam and upright.');
+  const width = typeof beam === 'object' ? NaN : Number(beam);
+  if (!Number.isInteger(width) || width < 1 || width > rules.mostBeam || beam === '')
+    throw invalid(`The beam ${quoted(beam)} is no whole number from 1 to ${rules.mostBeam}.`, jsonForm);
   if (![true, false, 'true', 'false'].includes(upright as string | boolean))
-    throw invalid(`upright is ${JSON.stringify(upright)}, neither true nor false.`, jsonForm);
+    throw invalid(`upright is ${quoted(upright)}, neither true nor false.`, jsonForm);
   return { beam: width, upright: String(upright) === 'true' };
 }
 
@@ -74,7 +75,7 @@ function fieldsOf(body: Buffer): Record<string, unknown> {
 }
 
 function fromBase64(text: string): Buffer {
-  if (text.length === 0 || !/^[A-Za-z0-9+/\s]*={0,2}\s*$/.test(text))
+  if (text.length === 0 || !/^[A-Za-z0-9+/\s]*(?:=\s*){0,2}$/.test(text))
     throw invalid('"image" is no base64.', 'Encode the picture’s bytes in base64, without a "data:" in front.');
   return Buffer.from(text, 'base64');
 }

@@ -73,9 +73,10 @@ export async function captionFeatures(
     lengthNormalization,
   });
   return found.map((captions) =>
-    captions.map(({ words, logprob }) => ({
+    captions.map(({ words, logprob, wordProbabilities }) => ({
       caption: words.map((id) => vocabulary.word(id)).join(' '),
       logProbability: logprob,
+      wordProbabilities: [...wordProbabilities],
     })),
   );
 }

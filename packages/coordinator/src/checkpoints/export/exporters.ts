@@ -1,8 +1,5 @@
 import type { LstmNaming } from '../tensorflow/names.js';
 import type { OpenCheckpoint } from '../open-checkpoint.js';
-import { exportSavedModel } from './saved-model.js';
-import { exportSafetensors } from './safetensors.js';
-import { exportTensorflow } from './tensorflow.js';
 
 export interface ExportRequest {
   readonly checkpoint: OpenCheckpoint;
@@ -32,16 +29,19 @@ interface Exporter {
   readonly write: (request: ExportRequest) => Promise<Exported>;
 }
 
-/** The formats of `checkpoint export`, by their name there. */
+/** The formats of `checkpoint export`, by their name there; what writes one is loaded when it is asked for. */
 export const exporters = {
   tensorflow: {
     about: "--out is a folder: a TensorFlow V2 checkpoint under im2txt's names, `checkpoint`, word_counts.txt",
-    write: exportTensorflow,
+    write: async (request) => (await import('./tensorflow.js')).exportTensorflow(request),
   },
   'saved-model': {
     about: '--out is a folder: a SavedModel for serving, its weights within, with signatures (docs/saved-model.md)',
-    write: exportSavedModel,
+    write: async (request) => (await import('./saved-model.js')).exportSavedModel(request),
   },
-  safetensors: { about: '--out is a file with the same tensors, float32', write: exportSafetensors },
+  safetensors: {
+    about: '--out is a file with the same tensors, float32',
+    write: async (request) => (await import('./safetensors.js')).exportSafetensors(request),
+  },
 } as const satisfies Record<string, Exporter>;
 export type ExportFormat = keyof typeof exporters;

@@ -1,5 +1,8 @@
 import { appendVarint, readVarint } from './varint.js';
 
+/** Bytes of keys for one of their block: they are whole at every 16th, so that no more than 16 can be due. */
+const mostKeyBytes = 64;
+
 /** A key of a table and its value. */
 export interface TableEntry {
   readonly key: Buffer;
@@ -12,11 +15,17 @@ export interface TableEntry {
  * @throws RangeError when it is not one
  */
 export function readBlock(block: Buffer): TableEntry[] {
+  return [...blockEntries(block)];
+}
+
+/** As {@link readBlock}, an entry at a time: all of them may take far more memory than the block. */
+export function* blockEntries(block: Buffer): Generator<TableEntry> {
   if (block.length < 4) throw new RangeError(`a block is ${block.length} bytes long`);
   const end = block.length - 4 - 4 * block.readUInt32LE(block.length - 4);
   if (end < 0) throw new RangeError('a block counts more restarts than it has');
-  const entries: TableEntry[] = [];
   let key = Buffer.alloc(0);
+  let isFirst = true;
+  let keyBytes = 0;
   for (let at = 0; at < end;) {
     const shared = readVarint(block, at);
     const own = readVarint(block, shared.next);
@@ -24,11 +33,15 @@ export function readBlock(block: Buffer): TableEntry[] {
     const valueAt = length.next + own.value;
     if (shared.value > key.length || valueAt + length.value > end)
       throw new RangeError('an entry goes beyond its block');
+    keyBytes += valueAt - length.next + shared.value;
+    if (keyBytes > mostKeyBytes * block.length) throw new RangeError('its keys repeat themselves without end');
+    const before = key;
     key = Buffer.concat([key.subarray(0, shared.value), block.subarray(length.next, valueAt)]);
+    if (!isFirst && Buffer.compare(before, key) >= 0) throw new RangeError('the keys of a block do not rise');
+    isFirst = false;
     at = valueAt + length.value;
-    entries.push({ key, value: block.subarray(valueAt, at) });
+    yield { key, value: block.subarray(valueAt, at) };
   }
-  return entries;
 }
 
 /** Puts entries into a block, keys rising. */

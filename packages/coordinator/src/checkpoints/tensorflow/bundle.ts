@@ -65,8 +65,10 @@ class Bundle {
   /** @throws ShowtellError `file/missing`, `tensorflow/malformed` when a data file is shorter than its tensors */
   checkLengths(entries: readonly BundleEntryProto[]): void {
     const ends = new Map<number, number>();
-    for (const { shardId, offset, size, slices } of entries)
+    for (const { shardId, offset, size, slices } of entries) {
+      if (offset < 0 || size < 0) throw this.index.malformed(`a tensor takes ${size} bytes from byte ${offset} on`);
       if (slices.length === 0) ends.set(shardId, Math.max(ends.get(shardId) ?? 0, offset + size));
+    }
     for (const [shard, end] of ends) {
       const data = this.#dataFile(shard);
       if (data.size < end) throw data.malformed(`it has ${data.size} bytes, its tensors end at byte ${end}`);
@@ -75,6 +77,7 @@ class Bundle {
 
   variable(name: string, entry: BundleEntryProto): StoredVariable {
     const shape = this.index.parse(() => readShape(entry.shape));
+    this.#checkSize(name, entry, shape);
     return {
       name,
       shape,
@@ -85,20 +88,38 @@ class Bundle {
     };
   }
 
+  /** Before whoever reads the variable takes memory for its shape. */
+  #checkSize(name: string, entry: BundleEntryProto, shape: readonly number[]): void {
+    const type = elementType(entry.dtype);
+    if (type === null) return;
+    const stored =
+      entry.slices.length === 0
+        ? entry.size
+        : this.#slicesOf(name, entry, shape).reduce((sum, { stored: { size } }) => sum + size, 0);
+    if (stored !== sizeOf(shape) * type.bytes)
+      throw this.index.malformed(`${name} takes ${stored} bytes, its shape and type ${sizeOf(shape) * type.bytes}`);
+  }
+
+  /** Where the slices lie, which cover the tensor. @throws ShowtellError `tensorflow/malformed` */
+  #slicesOf(name: string, entry: BundleEntryProto, shape: readonly number[]) {
+    return this.index.parse(() => {
+      const slices = entry.slices.map((slice) => readSlice(slice, shape));
+      checkCover(slices, shape);
+      return slices.map((slice) => {
+        const stored = this.slices.get(sliceKey(name, slice.stated).toString('latin1'));
+        if (stored === undefined) throw new RangeError(`a slice of ${name} is missing`);
+        return { slice, stored };
+      });
+    });
+  }
+
   #read(name: string, entry: BundleEntryProto, shape: readonly number[], into: Float32Array): void {
     if (into.length !== sizeOf(shape)) throw new RangeError(`${name} has ${sizeOf(shape)} values, not ${into.length}`);
     if (entry.slices.length === 0) {
       this.#readWhole(name, entry, into);
       return;
     }
-    const slices = this.index.parse(() => {
-      const all = entry.slices.map((slice) => readSlice(slice, shape));
-      checkCover(all, shape);
-      return all;
-    });
-    for (const slice of slices) {
-      const stored = this.slices.get(sliceKey(name, slice.stated).toString('latin1'));
-      if (stored === undefined) throw this.index.malformed(`a slice of ${name} is missing`);
+    for (const { slice, stored } of this.#slicesOf(name, entry, shape)) {
       const values = new Float32Array(sizeOf(slice.lengths));
       this.#readWhole(name, stored, values);
       placeSlice(values, slice, shape, into);

@@ -28,7 +28,7 @@ export class FileBytes {
 
   /** @throws ShowtellError `tensorflow/malformed` when the file does not reach so far */
   read(offset: number, bytes: number): Buffer {
-    if (offset + bytes > this.size)
+    if (offset < 0 || bytes < 0 || offset + bytes > this.size)
       throw this.malformed(`it has ${this.size} bytes where bytes ${offset} to ${offset + bytes} should be`);
     const into = Buffer.allocUnsafeSlow(bytes);
     const fd = openSync(this.path, 'r');

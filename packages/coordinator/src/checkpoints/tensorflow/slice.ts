@@ -10,11 +10,15 @@ export interface Slice {
 }
 
 /** Pieces of one tensor; far beyond what any partitioner makes. */
-const mostSlices = 4096;
+const mostSlices = 1024;
+
+/** TensorFlow's own limit (TensorShape::MaxDimensions). */
+const mostDimensions = 254;
 
 /** @throws RangeError when a dimension is unknown or beyond what a tensor can have */
 export function readShape(proto: TensorShapeProto | undefined): readonly number[] {
   const shape = (proto?.dim ?? []).map(({ size }) => size);
+  if (shape.length > mostDimensions) throw new RangeError(`a tensor has ${shape.length} dimensions`);
   if (proto?.unknownRank === true || shape.some((size) => size < 0) || !Number.isSafeInteger(sizeOf(shape)))
     throw new RangeError(`a tensor has the shape [${shape.join(', ')}]`);
   return shape;

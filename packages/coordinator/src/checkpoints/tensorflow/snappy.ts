@@ -1,7 +1,7 @@
 import { readVarint } from './varint.js';
 
 /** No sound stream unpacks to more than this many times its length: a copy of 64 bytes takes 3. */
-const largestRatio = 22;
+export const largestRatio = 22;
 
 /**
  * Unpacks a block of raw Snappy (google/snappy, format_description.txt): the length of what comes out, then runs of

@@ -1,10 +1,13 @@
 import { maskedCrc32c } from '@showtell/shared/data/tfrecord.js';
 import { ShowtellError } from '@showtell/shared/errors.js';
-import { readBlock, type TableEntry } from './block.js';
+import { blockEntries, type TableEntry } from './block.js';
 import { FileBytes } from './file-bytes.js';
 import { unsnappy } from './snappy.js';
 import { footerBytes, tableMagic, trailerBytes } from './table-format.js';
 import { readVarint } from './varint.js';
+
+/** Bytes of keys that an index may have for one of the file: each may share all but its last with the one before. */
+const mostIndexKeys = 16;
 
 interface BlockHandle {
   readonly offset: number;
@@ -18,7 +21,7 @@ interface BlockHandle {
 export class TableReader {
   /** Every block with a key that none of its keys is beyond. */
   readonly #blocks: readonly { readonly last: Buffer; readonly handle: BlockHandle }[];
-  #held: { readonly offset: number; readonly entries: readonly TableEntry[] } | null = null;
+  #held: { readonly offset: number; readonly block: Buffer } | null = null;
 
   /** @throws ShowtellError `tensorflow/malformed`, `file/missing` */
   constructor(private readonly file: FileBytes) {
@@ -29,11 +32,24 @@ export class TableReader {
       throw file.malformed('it does not end as a table does');
     this.#blocks = file.parse(() => {
       const index = readHandle(footer, readHandle(footer, 0).next);
-      return readBlock(this.#blockBytes(index.handle)).map(({ key, value }) => ({
-        last: key,
-        handle: readHandle(value, 0).handle,
-      }));
+      return this.#readIndex(this.#blockBytes(index.handle));
     });
+  }
+
+  /** Blocks lie one behind the other: no byte of the file is read twice. @throws RangeError */
+  #readIndex(block: Buffer): { last: Buffer; handle: BlockHandle }[] {
+    const blocks: { last: Buffer; handle: BlockHandle }[] = [];
+    let end = 0;
+    let keyBytes = 0;
+    for (const { key, value } of blockEntries(block)) {
+      const { handle } = readHandle(value, 0);
+      keyBytes += key.length;
+      if (handle.offset < end || keyBytes > mostIndexKeys * (this.file.size + 1))
+        throw new RangeError('its index does not go through the file');
+      end = handle.offset + handle.bytes + trailerBytes;
+      blocks.push({ last: key, handle });
+    }
+    return blocks;
   }
 
   #blockBytes({ offset, bytes }: BlockHandle): Buffer {
@@ -52,22 +68,31 @@ export class TableReader {
     }
   }
 
-  #entries({ handle }: { readonly handle: BlockHandle }): readonly TableEntry[] {
+  #entries({ handle }: { readonly handle: BlockHandle }): Iterable<TableEntry> {
     if (this.#held?.offset !== handle.offset)
-      this.#held = { offset: handle.offset, entries: this.file.parse(() => readBlock(this.#blockBytes(handle))) };
-    return this.#held.entries;
+      this.#held = { offset: handle.offset, block: this.file.parse(() => this.#blockBytes(handle)) };
+    return blockEntries(this.#held.block);
   }
 
   /** Every entry in the order of the keys, a block in memory at a time. @throws ShowtellError `tensorflow/malformed` */
   *entries(): Generator<TableEntry> {
-    for (const block of this.#blocks) yield* this.#entries(block);
+    try {
+      for (const block of this.#blocks) yield* this.#entries(block);
+    } catch (error) {
+      this.file.parse(() => {
+        throw error;
+      });
+    }
   }
 
   /** @returns null when there is no such key. @throws ShowtellError `tensorflow/malformed` */
   get(key: Buffer): Buffer | null {
     const block = this.#blocks.find(({ last }) => Buffer.compare(key, last) <= 0);
     if (block === undefined) return null;
-    return this.#entries(block).find((entry) => entry.key.equals(key))?.value ?? null;
+    return this.file.parse(() => {
+      for (const entry of this.#entries(block)) if (entry.key.equals(key)) return entry.value;
+      return null;
+    });
   }
 }
 

@@ -5,6 +5,7 @@ import type { StoredVariable, VariableSource } from '../variable-source.js';
 import { elementType, typeName } from './element-types.js';
 import { FileBytes } from './file-bytes.js';
 import { checkCover, placeSlice, readShape, readSlice, type Slice } from './slice.js';
+import { largestRatio } from './snappy.js';
 import { sliceKey } from './slice-key.js';
 import { TableReader } from './table-reader.js';
 
@@ -49,11 +50,22 @@ export function openV1(files: readonly string[], path: string): VariableSource {
         variables.set(variable, saved);
       });
   }
+  const [first] = files;
+  if (first !== undefined) for (const [name, saved] of variables) checkSize(name, saved, new FileBytes(first));
   return {
     format: 'TensorFlow V1 checkpoint',
     path,
     variables: [...variables].map(([name, saved]) => variableOf(name, saved)),
   };
+}
+
+/** Refuses what the files cannot hold, before whoever reads the variable takes memory for its shape. */
+function checkSize(name: string, { type, shape, slices }: Saved, file: FileBytes): void {
+  const files = new Set(slices.map(({ shard }) => shard.file));
+  const packed = [...files].reduce((sum, { size }) => sum + size, 0);
+  // A value takes a byte at least: integers and halves may stand as varints.
+  if (elementType(type) !== null && sizeOf(shape) > packed * largestRatio)
+    throw file.malformed(`${name} has ${sizeOf(shape)} values, more than its files can hold`);
 }
 
 function variableOf(name: string, saved: Saved): StoredVariable {
@@ -80,23 +92,21 @@ function read(name: string, { type, shape, slices }: Saved, into: Float32Array):
       placeSlice(values, slice, shape, into);
     });
   }
-  if (first === undefined && into.length > 0) throw new RangeError(`${name} has no slices`);
 }
 
 /** @throws RangeError when there are not as many values as the slice has */
 function valuesOf(name: string, type: DataType, tensor: TensorProto | undefined, count: number): Float32Array {
   const element = elementType(type);
   if (tensor === undefined || element === null) throw new RangeError(`${name} is ${typeName(type)}, not numbers`);
-  const values = new Float32Array(count);
   const { tensorContent } = tensor;
   if (tensorContent.length > 0) {
     if (tensorContent.length !== count * element.bytes)
       throw new RangeError(`${name} has ${tensorContent.length} bytes instead of ${count * element.bytes}`);
+    const values = new Float32Array(count);
     element.convert(Uint8Array.from(tensorContent).buffer, values);
-  } else {
-    const unpacked = element.unpack(tensor);
-    if (unpacked.length !== count) throw new RangeError(`${name} has ${unpacked.length} values instead of ${count}`);
-    values.set(unpacked);
+    return values;
   }
-  return values;
+  const unpacked = element.unpack(tensor);
+  if (unpacked.length !== count) throw new RangeError(`${name} has ${unpacked.length} values instead of ${count}`);
+  return Float32Array.from(unpacked);
 }

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { ShowtellError } from '@showtell/shared/errors.js';
 import { type EncoderName, convNames, encoders } from '@showtell/shared/model/parameters.js';
+import { sizeOf } from '@showtell/shared/tensors/layout.js';
 import type { StoredVariable, VariableSource } from '../variable-source.js';
 import { readKerasGraphs } from './keras-graph.js';
 import { type MatchedLayer, matchNetwork } from './match-network.js';
@@ -13,6 +14,21 @@ import { readManifest, type StoredWeight } from './weights-manifest.js';
  * @throws ShowtellError `file/missing`, `tfjs/malformed`, `tfjs/other-net`
  */
 export function openLayersModel(path: string, encoder: EncoderName, depthMultiplier: number): VariableSource {
+  return asMalformed(path, () => findEncoder(path, encoder, depthMultiplier));
+}
+
+/** Runs what goes through a stranger's model; whatever it stumbles over is the model's fault. @throws ShowtellError */
+function asMalformed<T>(path: string, through: () => T): T {
+  try {
+    return through();
+  } catch (cause) {
+    if (cause instanceof ShowtellError) throw cause;
+    const detail = cause instanceof Error ? cause.message : String(cause);
+    throw new ShowtellError('tfjs/malformed', { file: path, detail }, { cause });
+  }
+}
+
+function findEncoder(path: string, encoder: EncoderName, depthMultiplier: number): VariableSource {
   const model = readModel(path);
   const weights = readManifest(path, model['weightsManifest']);
   const refuse = (detail: string): ShowtellError =>
@@ -38,7 +54,11 @@ export function openLayersModel(path: string, encoder: EncoderName, depthMultipl
   const rest = others.map((weight) =>
     storedVariable(weight, { own: `${encoders[encoder].scope}/Predictions/${weight.name}` }),
   );
-  return { format: 'Keras layers model of tfjs', path, variables: [...variables, ...rest], batchNormEpsilon: epsilon };
+  const all = [...variables, ...rest].map((variable) => ({
+    ...variable,
+    read: (into: Float32Array): void => asMalformed(path, () => variable.read(into)),
+  }));
+  return { format: 'Keras layers model of tfjs', path, variables: all, batchNormEpsilon: epsilon };
 }
 
 function readModel(path: string): Readonly<Record<string, unknown>> {
@@ -125,7 +145,7 @@ function noBeta(own: string, norm: string, size: number): StoredVariable {
 
 /** slim's nets have no gamma. One folded into the weights would be undone by batch norm in training, unnoticed. */
 function requireOnes(gamma: StoredWeight, refuse: (detail: string) => ShowtellError): void {
-  const values = valuesOf(gamma, gamma.shape[0] ?? 0);
+  const values = valuesOf(gamma, sizeOf(gamma.shape));
   if (!values.every((value) => value === 1))
     throw refuse(`${gamma.name} scales what batch norm gives, which TF-Slim’s nets cannot: train it with scale=False`);
 }

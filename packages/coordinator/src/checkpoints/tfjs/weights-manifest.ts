@@ -124,6 +124,8 @@ function decode(
   into: Float32Array,
   refuse: (detail: string) => ShowtellError,
 ): void {
+  if (into.length > bytes.length / (width[quantization?.dtype ?? dtype] ?? 1))
+    throw refuse(`${name} has fewer values than are due`);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const type = quantization?.dtype ?? dtype;
   const { min = 0, scale = 1 } = quantization ?? {};

@@ -1,8 +1,6 @@
 import type { Command } from 'commander';
-import { checkpointFolder } from '../checkpoint-folder.js';
 import { type EngineAsked, engineOption } from '../engine-option.js';
 import { integerFrom } from '../data-options.js';
-import { passOn, runWorkerPackage } from '../run-worker-package.js';
 
 interface CaptionFlags {
   readonly checkpoint: string;
@@ -27,7 +25,7 @@ export function register(program: Command): void {
     .argument('[pictures...]', 'files, folders, globs, http(s) addresses, or - for one picture on standard input')
     .requiredOption(
       '--checkpoint <run|dir>',
-      "a run's folder (its newest checkpoint), RUN@STEP, or a checkpoint's folder",
+      "a run's folder (its newest checkpoint), RUN@STEP, RUN@best, or a checkpoint's folder",
     )
     .option('--beam <n>', "beam width, and so many captions a picture (default: the job's)", integerFrom(1))
     .option('--json', 'a JSON line a picture: {"image", "captions": [{"caption", "logprob"}, …]}, best first')
@@ -46,7 +44,8 @@ export function register(program: Command): void {
       `
 Each caption stands beside its probability, the product of its words' and the end's; logprob is its natural logarithm.
 Pictures are computed in batches, and read and decoded ahead; results come in the order of the arguments. JPEG is decoded as
-TensorFlow decodes it in training; of PNG, GIF (first frame), BMP and WebP docs/caption.md tells. What cannot be captioned is named on standard error, and the others go on.
+TensorFlow decodes it in training; of PNG, GIF (first frame), BMP and WebP docs/caption.md tells. What cannot be captioned is
+named on standard error, and the others go on.
 
 Exit codes: 0 every picture was captioned; otherwise that of the first that was not: 65 no picture, damaged or too large,
 66 missing, an address that gave none, a folder or glob without pictures. 64 and 65 before any: the command line, the
@@ -58,8 +57,8 @@ Examples:
   showtell caption --checkpoint runs/demo --recursive photos --html sheet.html
   curl -s https://example.org/cat.jpg | showtell caption --checkpoint runs/demo -`,
     )
-    .action(async (pictures: readonly string[], { checkpoint, ...flags }: CaptionFlags) => {
-      const args = ['--checkpoint', checkpointFolder(checkpoint), ...passOn(flags)];
-      process.exitCode = await runWorkerPackage('caption.js', [...args, '--', ...pictures]);
+    .action(async (pictures: readonly string[], flags: CaptionFlags) => {
+      const { runOnCheckpoint } = await import('../run-on-checkpoint.js');
+      process.exitCode = await runOnCheckpoint('caption.js', { ...flags }, ['--', ...pictures]);
     });
 }

@@ -1,7 +1,4 @@
 import type { Command } from 'commander';
-import { ShowtellError } from '@showtell/shared/errors.js';
-import { averageCheckpoints } from '../../checkpoints/average.js';
-import { locateCheckpoint } from '../checkpoint-location.js';
 
 export function register(parent: Command): void {
   parent
@@ -22,6 +19,9 @@ Example:
   showtell checkpoint average runs/a@800 runs/a@900 runs/a@1000 --out averaged`,
     )
     .action(async (locations: readonly string[], { out, json }: { out: string; json?: true }) => {
+      const { ShowtellError } = await import('@showtell/shared/errors.js');
+      const { averageCheckpoints } = await import('../../checkpoints/average.js');
+      const { locateCheckpoint } = await import('../checkpoint-location.js');
       if (locations.length < 2)
         throw new ShowtellError('usage/invalid', {
           detail: 'One checkpoint has no mean: name two or more.',

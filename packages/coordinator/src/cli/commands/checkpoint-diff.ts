@@ -1,7 +1,5 @@
 import type { Command } from 'commander';
-import { diffTensors, type TensorDifference } from '../../checkpoints/diff.js';
-import { openCheckpoint } from '../../checkpoints/open-checkpoint.js';
-import { locateCheckpoint } from '../checkpoint-location.js';
+import type { TensorDifference } from '../../checkpoints/diff.js';
 
 export function register(parent: Command): void {
   parent
@@ -15,6 +13,9 @@ export function register(parent: Command): void {
       '\nExit codes: 0 whatever it finds, 65 one is damaged, 66 one is not there.\n\nExample:\n  showtell checkpoint diff runs/a@300 runs/a@600',
     )
     .action(async (a: string, b: string, { json }: { json?: true }) => {
+      const { diffTensors } = await import('../../checkpoints/diff.js');
+      const { openCheckpoint } = await import('../../checkpoints/open-checkpoint.js');
+      const { locateCheckpoint } = await import('../checkpoint-location.js');
       const [first, second] = [locateCheckpoint(a), locateCheckpoint(b)];
       const difference = diffTensors((await openCheckpoint(first)).tensors, (await openCheckpoint(second)).tensors);
       if (json === true) {

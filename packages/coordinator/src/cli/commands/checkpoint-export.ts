@@ -1,8 +1,6 @@
 import { type Command, Option } from 'commander';
 import { type ExportFormat, exporters } from '../../checkpoints/export/exporters.js';
-import { openCheckpoint } from '../../checkpoints/open-checkpoint.js';
 import { type LstmNaming, lstmNamings } from '../../checkpoints/tensorflow/names.js';
-import { locateCheckpoint } from '../checkpoint-location.js';
 
 interface ExportFlags {
   readonly format: ExportFormat;
@@ -17,7 +15,7 @@ export function register(parent: Command): void {
   parent
     .command('export')
     .description('write a checkpoint for others: TensorFlow, a SavedModel to serve, safetensors')
-    .argument('<checkpoint>', "RUN for its newest, RUN@STEP, or a checkpoint's folder")
+    .argument('<checkpoint>', "RUN for its newest, RUN@STEP, RUN@best, or a checkpoint's folder")
     .addOption(new Option('--format <format>', 'see below').choices(Object.keys(exporters)).makeOptionMandatory())
     .requiredOption('--out <path>', 'the file or folder to make')
     .addOption(
@@ -45,6 +43,8 @@ Examples:
   showtell checkpoint export runs/demo@900 --format safetensors --out demo.safetensors`,
     )
     .action(async (location: string, { format, out, lstmNames, vocabulary, json }: ExportFlags) => {
+      const { openCheckpoint } = await import('../../checkpoints/open-checkpoint.js');
+      const { locateCheckpoint } = await import('../checkpoint-location.js');
       const checkpoint = await openCheckpoint(locateCheckpoint(location));
       const done = await exporters[format].write({ checkpoint, out, lstmNames, vocabulary: vocabulary ?? null });
       if (json === true)

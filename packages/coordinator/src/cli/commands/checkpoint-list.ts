@@ -1,5 +1,4 @@
 import type { Command } from 'commander';
-import { checkpointsOf } from '../checkpoint-location.js';
 
 export function register(parent: Command): void {
   parent
@@ -11,7 +10,8 @@ export function register(parent: Command): void {
       'after',
       '\nExit codes: 0, 66 when there is no such run.\n\nExample:\n  showtell checkpoint list runs/demo',
     )
-    .action((run: string, { json }: { json?: true }) => {
+    .action(async (run: string, { json }: { json?: true }) => {
+      const { checkpointsOf } = await import('../checkpoint-location.js');
       const rows = checkpointsOf(run)
         .list()
         .map(({ step, path, pinned, manifest }) => ({

@@ -1,5 +1,4 @@
 import { type Command, InvalidArgumentError } from 'commander';
-import { checkpointsOf } from '../checkpoint-location.js';
 
 export function register(parent: Command): void {
   parent
@@ -13,7 +12,8 @@ export function register(parent: Command): void {
       'after',
       '\nExit codes: 0, 66 when there is no such run.\n\nExample:\n  showtell checkpoint prune runs/demo --keep 1 --dry-run',
     )
-    .action((run: string, options: { keep: number; dryRun?: true; json?: true }) => {
+    .action(async (run: string, options: { keep: number; dryRun?: true; json?: true }) => {
+      const { checkpointsOf } = await import('../checkpoint-location.js');
       const store = checkpointsOf(run);
       const dryRun = options.dryRun === true;
       const removed = store.prune({ keepLast: options.keep, keepBest: true }, dryRun);

@@ -1,7 +1,4 @@
 import type { Command } from 'commander';
-import { openCheckpoint } from '../../checkpoints/open-checkpoint.js';
-import { remapCheckpoint } from '../../checkpoints/remap.js';
-import { locateCheckpoint } from '../checkpoint-location.js';
 import { integerFrom } from '../data-options.js';
 
 interface RemapFlags {
@@ -19,7 +16,7 @@ export function register(parent: Command): void {
   parent
     .command('remap')
     .description('give a checkpoint another vocabulary; words that both have keep their rows')
-    .argument('<checkpoint>', "RUN for its newest, RUN@STEP, or a checkpoint's folder")
+    .argument('<checkpoint>', "RUN for its newest, RUN@STEP, RUN@best, or a checkpoint's folder")
     .requiredOption('--vocabulary <file>', 'word_counts.txt of the new words')
     .requiredOption('--out <dir>', 'the checkpoint folder to make')
     .option('--from <file>', 'word_counts.txt that it was trained with (default: beside it, in its run, in its data)')
@@ -38,6 +35,9 @@ Example:
   showtell checkpoint remap runs/a --vocabulary data/more/word_counts.txt --out remapped`,
     )
     .action(async (location: string, { vocabulary, out, from, rows, json }: RemapFlags) => {
+      const { openCheckpoint } = await import('../../checkpoints/open-checkpoint.js');
+      const { remapCheckpoint } = await import('../../checkpoints/remap.js');
+      const { locateCheckpoint } = await import('../checkpoint-location.js');
       const checkpoint = await openCheckpoint(locateCheckpoint(location));
       const options = { vocabulary, out, from: from ?? null, rows: rows ?? null };
       const { manifest, ...report } = await remapCheckpoint(checkpoint, options);

@@ -1,12 +1,10 @@
 import type { Command } from 'commander';
-import { readManifest } from '../../checkpoints/read-checkpoint.js';
-import { locateCheckpoint } from '../checkpoint-location.js';
 
 export function register(parent: Command): void {
   parent
     .command('show')
     .description('show what a checkpoint holds: step, phase, hashes, scores, the job')
-    .argument('<checkpoint>', "RUN for its newest, RUN@STEP, or the checkpoint's folder")
+    .argument('<checkpoint>', "RUN for its newest, RUN@STEP, RUN@best, or the checkpoint's folder")
     .option('--json', 'print one JSON object')
     .addHelpText(
       'after',
@@ -19,18 +17,33 @@ Examples:
   showtell checkpoint show runs/demo
   showtell checkpoint show runs/demo@300 --json`,
     )
-    .action((location: string, { json }: { json?: true }) => {
+    .action(async (location: string, { json }: { json?: true }) => {
+      const { readManifest } = await import('../../checkpoints/read-checkpoint.js');
+      const { locateCheckpoint } = await import('../checkpoint-location.js');
       const path = locateCheckpoint(location);
       const manifest = readManifest(path);
       if (json === true) {
         process.stdout.write(`${JSON.stringify({ path, ...manifest })}\n`);
         return;
       }
-      const { step, phase, examples, parameters, optimizer, lineage, generation, metrics, savedAt, job } = manifest;
+      const {
+        step,
+        phase,
+        examples,
+        parameters,
+        optimizer,
+        lineage,
+        generation,
+        metrics,
+        savedAt,
+        job,
+        missing = [],
+      } = manifest;
       const rows: [string, string][] = [
         ['path', path],
         ['step', `${step}, ${phase}`],
         ['examples', `${examples} counted`],
+        ...(missing.length === 0 ? [] : [['open', `units ${missing.join(', ')} are applied next`] as [string, string]]),
         ['saved', `${savedAt}, generation ${generation}, lineage ${lineage}`],
         ['parameters', `${parameters.count} values, ${parameters.bytes} bytes, sha256 ${parameters.sha256}`],
         ['optimizer', optimizer.bytes === 0 ? 'no state' : `${optimizer.bytes} bytes, sha256 ${optimizer.sha256}`],

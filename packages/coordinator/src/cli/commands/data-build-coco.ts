@@ -1,9 +1,6 @@
 import type { Command } from 'commander';
-import { buildCoco } from '../../data/build-coco.js';
 import type { SplitRule } from '../../data/split-pictures.js';
 import { integerFrom, shardsOption, splitOption, threadsOption } from '../data-options.js';
-import { reportBuilt } from '../data-report.js';
-import { terminalProgress } from '../terminal-progress.js';
 
 interface Flags {
   annotations: string;
@@ -61,6 +58,9 @@ export function register(parent: Command): void {
     .option('--json', 'print the result as one JSON line')
     .addHelpText('after', help)
     .action(async (flags: Flags) => {
+      const { buildCoco } = await import('../../data/build-coco.js');
+      const { reportBuilt } = await import('../data-report.js');
+      const { terminalProgress } = await import('../terminal-progress.js');
       const built = await buildCoco({
         directory: flags.out,
         annotations: flags.annotations,

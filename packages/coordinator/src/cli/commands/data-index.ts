@@ -1,8 +1,5 @@
 import type { Command } from 'commander';
-import { indexFolder } from '../../data/index-folder.js';
 import { integerFrom } from '../data-options.js';
-import { reportBuilt } from '../data-report.js';
-import { terminalProgress } from '../terminal-progress.js';
 
 interface Flags {
   decode?: true;
@@ -28,6 +25,9 @@ export function register(parent: Command): void {
       '\nExit codes: 0, 65 a shard has records that are not sound, 66 a file is missing.\n\nExample:\n  showtell data index data/im2txt --decode',
     )
     .action(async (directory: string, flags: Flags) => {
+      const { indexFolder } = await import('../../data/index-folder.js');
+      const { reportBuilt } = await import('../data-report.js');
+      const { terminalProgress } = await import('../terminal-progress.js');
       const manifest = await indexFolder({
         directory,
         decode: flags.decode === true,

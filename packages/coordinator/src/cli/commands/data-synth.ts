@@ -1,8 +1,5 @@
 import type { Command } from 'commander';
-import { synthesize } from '../../data/synth.js';
 import { integerFrom, shardsOption, threadsOption } from '../data-options.js';
-import { reportBuilt } from '../data-report.js';
-import { terminalProgress } from '../terminal-progress.js';
 
 interface Flags {
   out: string;
@@ -56,6 +53,9 @@ Example:
   showtell data synth --out data/scenes --seed 1 --train 3000`,
     )
     .action(async (flags: Flags) => {
+      const { synthesize } = await import('../../data/synth.js');
+      const { reportBuilt } = await import('../data-report.js');
+      const { terminalProgress } = await import('../terminal-progress.js');
       const tenth = Math.max(8, Math.ceil(flags.train / 10));
       const built = await synthesize({
         directory: flags.out,

@@ -1,6 +1,4 @@
 import type { Command } from 'commander';
-import { verifyFolder } from '../../data/verify-folder.js';
-import { terminalProgress } from '../terminal-progress.js';
 
 /** What `data verify` exits with when a record is bad: EX_DATAERR. */
 const BAD_DATA = 65;
@@ -15,6 +13,8 @@ export function register(parent: Command): void {
     .option('--json', 'print the result as one JSON line')
     .addHelpText('after', '\nExit codes: 0 all are sound, 65 one is bad, 66 there is no such folder.')
     .action(async (directory: string, flags: { decode?: true; json?: true }) => {
+      const { verifyFolder } = await import('../../data/verify-folder.js');
+      const { terminalProgress } = await import('../terminal-progress.js');
       const { records, faults } = await verifyFolder(directory, flags.decode === true, terminalProgress());
       if (flags.json === true) {
         process.stdout.write(`${JSON.stringify({ directory, records, faults })}\n`);

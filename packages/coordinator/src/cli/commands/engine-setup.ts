@@ -1,12 +1,5 @@
 import { Option, type Command } from 'commander';
-import { lineProgress } from '@showtell/shared/set-up/progress.js';
-import { ensureSetUp, type EngineName } from '../set-up.js';
-
-interface Options {
-  readonly engine: EngineName | 'auto';
-  readonly withoutGpu?: true;
-  readonly json?: true;
-}
+import type { EngineSetUpFlags } from '../actions/engine-setup.js';
 
 /** `showtell engine setup`: engine and nats-server into the user's cache. */
 export function register(parent: Command): void {
@@ -33,26 +26,8 @@ with npm: for them only a nats-server is fetched, and for webgpu a GPU is looked
 Exit codes: 0 ready, 69 something is missing on this machine (the message has the command that mends it), 73 the cache
 cannot be written, others as docs/errors.md lists them.`,
     )
-    .action(async (options: Options) => {
-      await setUp(options.engine, options);
+    .action(async (flags: EngineSetUpFlags) => {
+      const { setUp } = await import('../actions/engine-setup.js');
+      await setUp(flags);
     });
-}
-
-async function setUp(engine: EngineName | 'auto', options: Options): Promise<void> {
-  const progress = lineProgress();
-  const built = await ensureSetUp(progress, engine, { withoutGpu: options.withoutGpu === true });
-  progress.end();
-  if (options.json === true) {
-    process.stdout.write(`${JSON.stringify({ ...built.engine, nats: built.nats })}\n`);
-    return;
-  }
-  const { changed, engine: name, tensorflow, folder, found, reason } = built.engine;
-  const verb = changed ? 'is ready' : 'was ready';
-  process.stdout.write(
-    tensorflow === undefined
-      ? `The ${name} engine needs no set-up: ${found ?? 'it comes with npm'}\n`
-      : `The ${name} engine (TensorFlow ${tensorflow}) ${verb} in ${folder ?? ''}\n`,
-  );
-  if (reason !== undefined) process.stdout.write(`engine ${name === 'cpu' ? 'tensorflow' : name}: ${reason}\n`);
-  process.stdout.write(`nats-server: ${built.nats}\n`);
 }

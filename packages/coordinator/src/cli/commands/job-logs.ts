@@ -18,7 +18,9 @@ export function register(job: Command): void {
       .argument('<name>', "the job's name in the cluster"),
   )
     .addOption(
-      new Option('--role <role>', 'whose').choices(['coordinator', 'worker', 'nats']).default('coordinator' as const),
+      new Option('--role <role>', 'whose')
+        .choices(['coordinator', 'worker', 'ps', 'nats'])
+        .default('coordinator' as const),
     )
     .option('--follow', 'go on as more comes, until the pods end')
     .option('--tail <lines>', 'the last lines only', integerFrom(0))

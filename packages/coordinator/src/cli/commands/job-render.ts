@@ -1,7 +1,5 @@
 import type { Command } from 'commander';
-import { stringify } from 'yaml';
-import { renderJob } from '../../kubernetes/render.js';
-import { loadTrainingJob, type TrainingJobOverrides } from '../../kubernetes/training-job.js';
+import type { TrainingJobOverrides } from '../../kubernetes/training-job.js';
 import { integerFrom } from '../data-options.js';
 
 export function register(job: Command): void {
@@ -13,6 +11,7 @@ export function register(job: Command): void {
     .option('--namespace <name>', 'the namespace; none: the one that kubectl is in')
     .option('--workers <n>', 'workers, over workers.replicas of a TrainingJob', integerFrom(0))
     .option('--claim <name>', "the data's PersistentVolumeClaim, over storage.data.claim of a TrainingJob")
+    .option('--bucket <name>', "the data's bucket in the job's own NATS, over storage.data.bucket of a TrainingJob")
     .addHelpText(
       'after',
       `
@@ -25,6 +24,9 @@ Examples:
   showtell job render job.yaml --workers 8 --namespace captions`,
     )
     .action(async (file: string, overrides: TrainingJobOverrides) => {
+      const { stringify } = await import('yaml');
+      const { renderJob } = await import('../../kubernetes/render.js');
+      const { loadTrainingJob } = await import('../../kubernetes/training-job.js');
       const objects = renderJob(await loadTrainingJob(file, overrides));
       process.stdout.write(objects.map((object) => stringify(object, { aliasDuplicateObjects: false })).join('---\n'));
     });

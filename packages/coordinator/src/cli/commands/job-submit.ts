@@ -1,5 +1,4 @@
 import type { Command } from 'commander';
-import { loadTrainingJob } from '../../kubernetes/training-job.js';
 import { clusterHelp, clusterOptions, openJobClient, type ClusterFlags } from '../cluster-options.js';
 import { integerFrom } from '../data-options.js';
 
@@ -7,6 +6,7 @@ interface SubmitFlags extends ClusterFlags {
   readonly name?: string;
   readonly workers?: number;
   readonly claim?: string;
+  readonly bucket?: string;
   readonly plain?: true;
   readonly dryRun?: true;
   readonly json?: true;
@@ -20,7 +20,8 @@ export function register(job: Command): void {
       .argument('<job>', 'a job file or a TrainingJob (YAML)')
       .option('--name <name>', "the job's name in the cluster, over its own")
       .option('--workers <n>', 'workers, over workers.replicas of a TrainingJob', integerFrom(0))
-      .option('--claim <name>', "the data's PersistentVolumeClaim, over storage.data.claim of a TrainingJob"),
+      .option('--claim <name>', "the data's PersistentVolumeClaim, over storage.data.claim of a TrainingJob")
+      .option('--bucket <name>', "the data's bucket in the job's own NATS, over storage.data.bucket of a TrainingJob"),
   )
     .option('--plain', 'apply the objects that "job render" prints: for clusters without TrainingJobs')
     .option('--dry-run', 'have the cluster check it, and change nothing')
@@ -34,6 +35,7 @@ Examples:
   showtell job submit job.yaml --plain --namespace captions`,
     )
     .action(async (file: string, { plain, dryRun, json, namespace, context, ...over }: SubmitFlags) => {
+      const { loadTrainingJob } = await import('../../kubernetes/training-job.js');
       const wanted = await loadTrainingJob(file, { ...over, ...(namespace === undefined ? {} : { namespace }) });
       const client = await openJobClient({
         ...(context === undefined ? {} : { context }),

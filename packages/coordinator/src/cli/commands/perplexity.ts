@@ -1,7 +1,5 @@
 import type { Command } from 'commander';
-import { checkpointFolder } from '../checkpoint-folder.js';
 import { type EngineAsked, engineOption } from '../engine-option.js';
-import { runWorkerPackage } from '../run-worker-package.js';
 
 interface PerplexityFlags {
   readonly checkpoint: string;
@@ -17,7 +15,7 @@ export function register(program: Command): void {
     .description("perplexity of a trained checkpoint on TFRecords, as im2txt's evaluate.py computes it")
     .requiredOption(
       '--checkpoint <run|dir>',
-      "a run's folder (its newest checkpoint), RUN@STEP, or a checkpoint's folder",
+      "a run's folder (its newest checkpoint), RUN@STEP, RUN@best, or a checkpoint's folder",
     )
     .requiredOption('--records <glob...>', 'TFRecord files as im2txt wrote them; with *, ? and [a-c], parted by commas')
     .addOption(engineOption("the job's"))
@@ -35,12 +33,10 @@ Exit codes: 0, 65 when the checkpoint or a record is damaged or its words are no
 Example:
   showtell perplexity --checkpoint runs/coco --records 'mscoco/val-?????-of-00004' --json`,
     )
-    .action(async ({ checkpoint, records, vocabulary, json, engine }: PerplexityFlags) => {
-      const args = ['--checkpoint', checkpointFolder(checkpoint), ...records.map((pattern) => `--records=${pattern}`)];
-      if (vocabulary !== undefined) args.push(`--vocabulary=${vocabulary}`);
-      if (engine !== undefined) args.push(`--engine=${engine}`);
-      if (json === true) args.push('--json');
-      if (process.stderr.isTTY) args.push('--progress');
-      process.exitCode = await runWorkerPackage('perplexity.js', args);
+    .action(async ({ records, ...flags }: PerplexityFlags) => {
+      const { runOnCheckpoint } = await import('../run-on-checkpoint.js');
+      const patterns = records.map((pattern) => `--records=${pattern}`);
+      const progress = process.stderr.isTTY ? ['--progress'] : [];
+      process.exitCode = await runOnCheckpoint('perplexity.js', { ...flags }, [...patterns, ...progress]);
     });
 }

@@ -1,9 +1,7 @@
 import type { Command } from 'commander';
-import { checkpointFolder } from '../checkpoint-folder.js';
-import { engineOption } from '../engine-option.js';
-import { passOn, runWorkerPackage } from '../run-worker-package.js';
+import { type EngineAsked, engineOption } from '../engine-option.js';
 
-type ServeFlags = { readonly checkpoint: string } & Readonly<Record<string, string>>;
+type ServeFlags = { readonly checkpoint: string; readonly engine?: EngineAsked } & Readonly<Record<string, string>>;
 
 export function register(program: Command): void {
   program
@@ -11,7 +9,7 @@ export function register(program: Command): void {
     .description('caption pictures over HTTP with a trained checkpoint')
     .requiredOption(
       '--checkpoint <run|dir>',
-      "a run's folder (its newest checkpoint), RUN@STEP, or a checkpoint's folder",
+      "a run's folder (its newest checkpoint), RUN@STEP, RUN@best, or a checkpoint's folder",
     )
     .option('--host <address>', 'address to listen on; 0.0.0.0 for all of the machine (default: 127.0.0.1)')
     .option('--port <n>', 'port; 0 takes a free one (default: 8080)')
@@ -42,8 +40,8 @@ Examples:
   showtell serve --checkpoint runs/demo --port 8080
   curl --data-binary @photo.jpg -H 'content-type: image/jpeg' 'http://127.0.0.1:8080/caption?beam=5'`,
     )
-    .action(async ({ checkpoint, ...flags }: ServeFlags) => {
-      const args = ['--checkpoint', checkpointFolder(checkpoint), ...passOn(flags)];
-      process.exitCode = await runWorkerPackage('serve.js', args);
+    .action(async (flags: ServeFlags) => {
+      const { runOnCheckpoint } = await import('../run-on-checkpoint.js');
+      process.exitCode = await runOnCheckpoint('serve.js', { ...flags });
     });
 }

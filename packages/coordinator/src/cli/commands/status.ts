@@ -1,17 +1,13 @@
 import type { Command } from 'commander';
-import { CommandRequest_Kind } from '@showtell/shared/generated/showtell/v1/control.js';
-import { sendCommand } from '../../commands.js';
-import { statusOfStopped } from '../../stopped-status.js';
-import { RunFolder } from '../../run-folder.js';
-import type { RunStatus } from '../../status.js';
-import { colorsFor } from '../colors.js';
+import { tlsOption } from '../tls-option.js';
 
 export function register(program: Command): void {
-  program
+  const command = program
     .command('status')
     .description('what a run is doing, or where it stands when it is not running')
     .argument('<run>', "the run's folder")
-    .option('--json', 'print one JSON object')
+    .option('--json', 'print one JSON object');
+  tlsOption(command, 'client')
     .addHelpText(
       'after',
       `
@@ -22,53 +18,7 @@ Examples:
   showtell status runs/demo --json`,
     )
     .action(async (run: string, { json }: { json?: true }) => {
-      const folder = new RunFolder(run);
-      const identity = folder.identity();
-      const coordinator = folder.liveCoordinator();
-      const status =
-        coordinator === undefined
-          ? statusOfStopped(folder)
-          : await sendCommand(coordinator, identity.run, CommandRequest_Kind.KIND_STATUS);
-      process.stdout.write(json === true ? `${JSON.stringify(status)}\n` : describe(status));
+      const { printStatus } = await import('../actions/status.js');
+      await printStatus(run, json === true);
     });
-}
-
-function describe(status: RunStatus): string {
-  const colors = colorsFor(process.stdout);
-  const row = (name: string, value: string): string => `${colors.dim(name.padEnd(14))}${value}\n`;
-  const { evaluation, workers } = status;
-  const scores = evaluation?.scores.captions;
-  const lines = [
-    row('run', `${status.run}, generation ${status.generation}`),
-    row('state', status.state === 'training' ? colors.green(status.state) : colors.yellow(status.state)),
-    row('step', `${status.step} of ${status.totalSteps}, ${status.phase}`),
-    row('loss', status.loss?.toFixed(4) ?? '–'),
-  ];
-  if (status.imagesPerSecond !== null) lines.push(row('speed', `${status.imagesPerSecond.toFixed(1)} images/s`));
-  if (status.etaSeconds !== null) lines.push(row('left', duration(status.etaSeconds)));
-  if (evaluation !== null) {
-    const bleu = scores === null || scores === undefined ? '' : `, BLEU-4 ${scores.bleu[3].toFixed(3)}`;
-    lines.push(
-      row('evaluated', `step ${evaluation.step}: perplexity ${evaluation.scores.perplexity.toFixed(2)}${bleu}`),
-    );
-  }
-  lines.push(row('checkpoint', status.checkpointStep === null ? 'none yet' : `step ${status.checkpointStep}`));
-  for (const worker of workers) {
-    const memory = worker.residentBytes === null ? '' : `, ${(worker.residentBytes / 2 ** 20).toFixed(0)} MiB`;
-    lines.push(
-      row(
-        worker.id,
-        `pid ${worker.pid} on ${worker.host}, ${worker.units} units done, holds ${worker.holding}${memory}`,
-      ),
-    );
-  }
-  if (['training', 'paused'].includes(status.state) && workers.length === 0)
-    lines.push(row('workers', colors.yellow('none')));
-  return lines.join('');
-}
-
-function duration(seconds: number): string {
-  const minutes = Math.round(seconds / 60);
-  if (minutes < 1) return `${Math.round(seconds)} s`;
-  return minutes < 120 ? `${minutes} min` : `${(minutes / 60).toFixed(1)} h`;
 }

@@ -1,12 +1,12 @@
 import type { Command } from 'commander';
-import { CommandRequest_Kind } from '@showtell/shared/generated/showtell/v1/control.js';
-import { commandRunning } from './command-running.js';
+import { tlsOption } from '../tls-option.js';
 
 export function register(program: Command): void {
-  program
+  const command = program
     .command('stop')
     .description('stop a run with a checkpoint, to be resumed later')
-    .argument('<run>', "the run's folder")
+    .argument('<run>', "the run's folder");
+  tlsOption(command, 'client')
     .addHelpText(
       'after',
       `
@@ -15,7 +15,8 @@ Local workers and nats-server end with it. "showtell train --run RUN --resume" g
 Exit codes: 0 done, 66 there is no such run, 69 no coordinator is at work on it.`,
     )
     .action(async (run: string) => {
-      const { step } = await commandRunning(run, CommandRequest_Kind.KIND_STOP);
+      const { commandRunning } = await import('../command-running.js');
+      const { step } = await commandRunning(run, 'KIND_STOP');
       process.stdout.write(`Stopping after step ${step}.\n`);
     });
 }

@@ -1,50 +1,36 @@
-import { resolve } from 'node:path';
 import { Option, type Command } from 'commander';
-import { ShowtellError } from '@showtell/shared/errors.js';
-import type { Job } from '@showtell/shared/job/job.js';
-import { loadJob, parseJob } from '@showtell/shared/job/load-job.js';
+import { tlsOption } from '../tls-option.js';
 import { presets } from '@showtell/shared/job/presets.js';
-import { RunFolder } from '../../run-folder.js';
-import { checkpointFolder } from '../checkpoint-folder.js';
-import { integerFrom } from '../data-options.js';
-import { jsonPresenter, terminalPresenter } from '../present.js';
-import { runToEnd } from '../run-to-end.js';
-import { usualWorkers } from '../session.js';
-import { type EngineAsked, engineOption, engineOverrides } from '../engine-option.js';
-import { finishWithReport } from '../finish-with-report.js';
-
-interface TrainOptions {
-  readonly preset?: string;
-  readonly run: string;
-  readonly data?: string;
-  readonly workers?: number;
-  readonly set?: readonly string[];
-  readonly resume?: true;
-  readonly from?: string;
-  readonly json?: true;
-  readonly engine?: EngineAsked;
-}
+import type { TrainOptions } from '../actions/train.js';
+import { integerFrom, memorySizeFrom } from '../data-options.js';
+import { engineOption } from '../engine-option.js';
 
 const collect = (value: string, before: readonly string[] = []): readonly string[] => [...before, value];
 
 export function register(program: Command): void {
-  program
+  const command = program
     .command('train')
     .description('train a job on this machine: coordinator, parameter server, NATS and workers as processes')
     .argument('[job]', 'the job file (YAML)')
     .addOption(new Option('--preset <name>', 'a built-in job instead of a file').choices(Object.keys(presets)))
     .requiredOption('--run <dir>', "the run's folder: made, or gone on with (--resume)")
-    .option('--data <dir>', 'the data folder, over data.directory of the job')
+    .option('--data <place>', 'the data: a folder or a bucket, nats://HOST:PORT/BUCKET; over data.directory of the job')
     .option(
       '--workers <n>',
       "worker processes (default: as many as the cores hold of the job's threads)",
       integerFrom(0),
     )
+    .option(
+      '--max-memory <size>',
+      "a worker that outgrows this is replaced: 4G, 512M (default: 90 % of the cgroup's limit, if it has one)",
+      memorySizeFrom,
+    )
     .option('--set <field.path=value>', 'override one field of the job; may be repeated', collect)
     .addOption(engineOption("the job's"))
     .option('--resume', 'go on from the last checkpoint; without a job, with the one the run has')
     .option('--from <checkpoint>', 'begin with the values of RUN[@STEP] of another run, numeric fields changed at will')
-    .option('--json', 'print a JSON line for each step and event')
+    .option('--json', 'print a JSON line for each step and event');
+  tlsOption(command, 'coordinator')
     .addHelpText(
       'after',
       `
@@ -62,56 +48,7 @@ Examples:
   showtell train job.yaml --run runs/c --from runs/b@300 --set phases.joint.learningRate=0.05`,
     )
     .action(async (file: string | undefined, options: TrainOptions) => {
-      const job = await jobOf(file, options);
-      const workers = options.workers ?? usualWorkers(job);
-      using presenter = options.json === true ? jsonPresenter() : terminalPresenter(workers, job);
-      ({ code: process.exitCode } = await runToEnd(
-        {
-          run: options.run,
-          job,
-          resume: options.resume === true,
-          from: options.from === undefined ? null : checkpointFolder(options.from),
-          workers,
-          natsUrl: null,
-          host: '127.0.0.1',
-          grpcPort: 0,
-          httpPort: 0,
-        },
-        presenter,
-      ));
-      presenter[Symbol.dispose]();
-      await finishWithReport(options.run, options.json === true);
+      const { train } = await import('../actions/train.js');
+      await train(file, options);
     });
-}
-
-/**
- * The job from a file, a preset, or the run that is resumed; the data folder made absolute.
- *
- * @throws ShowtellError `run/missing` when there is nothing to resume
- */
-async function jobOf(file: string | undefined, options: TrainOptions): Promise<Job> {
-  if (options.resume === true) new RunFolder(options.run).identity();
-  const { preset, set = [], data } = options;
-  const overrides = data === undefined ? set : [...set, `data.directory=${JSON.stringify(resolve(data))}`];
-  const named = await read(file, preset, overrides, options);
-  const { engine } = options;
-  const job =
-    engine === undefined
-      ? named
-      : await read(file, preset, [...overrides, ...(await engineOverrides(engine, named))], options);
-  const { directory } = job.data;
-  if (directory === undefined) throw new ShowtellError('job/no-data', {});
-  return { ...job, data: { ...job.data, directory: resolve(directory) } };
-}
-
-async function read(
-  file: string | undefined,
-  preset: string | undefined,
-  overrides: readonly string[],
-  { run, resume }: TrainOptions,
-): Promise<Job> {
-  if (file !== undefined) return loadJob(file, overrides);
-  if (preset !== undefined) return parseJob({ preset }, overrides, `the preset ${preset}`);
-  if (resume === true) return parseJob(new RunFolder(run).job(), overrides, `the job of ${run}`);
-  throw new ShowtellError('job/none', {});
 }

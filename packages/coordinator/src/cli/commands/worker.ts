@@ -1,5 +1,4 @@
 import type { Command } from 'commander';
-import { runWorkerPackage } from '../run-worker-package.js';
 
 export function register(program: Command): void {
   program
@@ -9,6 +8,8 @@ export function register(program: Command): void {
     .allowUnknownOption()
     .argument('[options...]', 'passed on')
     .action(async (options: readonly string[]) => {
-      process.exitCode = await runWorkerPackage('main.js', options);
+      const { runWorkerPackage } = await import('../run-worker-package.js');
+      const { deviceOfWorker } = await import('../engine-device.js');
+      process.exitCode = await runWorkerPackage('main.js', options, await deviceOfWorker(options));
     });
 }

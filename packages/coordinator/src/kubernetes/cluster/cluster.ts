@@ -48,11 +48,12 @@ export class Cluster {
     kind: Kind,
     namespace: string | null,
     labelSelector?: string,
+    fieldSelector?: string,
   ): Promise<{ readonly items: readonly KubeObject[]; readonly resourceVersion: string }> {
     const list = await this.connection.request({
       method: 'GET',
       path: pathOf(kind, namespace),
-      query: { labelSelector },
+      query: { labelSelector, fieldSelector },
     });
     const { items, metadata } = list as { items: KubeObject[]; metadata: { resourceVersion: string } };
     // Items of a list do not say what they are.

@@ -1,7 +1,7 @@
 import { version } from '@showtell/shared/version.js';
 import { resources, type Kind } from '../cluster/resources.js';
 import type { Manifest } from '../manifest.js';
-import { containerSecurity, httpGet, nobody, resourcesOf } from '../pod.js';
+import { containerSecurity, httpGet, nobody, resourcesOf, scrapedAt } from '../pod.js';
 import { objectKinds } from './object-kinds.js';
 
 const name = 'showtell-operator';
@@ -39,7 +39,7 @@ const rules = [
       ...(['Job', 'StatefulSet'].includes(kind) ? ['watch'] : []),
     ]),
   ),
-  rule('Pod', ['get']),
+  rule('Pod', ['get', 'list']),
   rule('Event', ['create']),
 ];
 
@@ -94,7 +94,7 @@ function deployment(metadata: Manifest['metadata']): Manifest {
       template: {
         metadata: {
           labels,
-          annotations: { 'prometheus.io/scrape': 'true', 'prometheus.io/port': String(httpPort) },
+          annotations: scrapedAt(httpPort),
         },
         spec: {
           serviceAccountName: name,

@@ -20,6 +20,8 @@ export interface Observed {
   /** Objects of the kinds that a job has, with its labels. */
   readonly objects: readonly KubeObject[];
   readonly coordinatorPod: KubeObject | null;
+  /** Workers' pods that wait or have failed. */
+  readonly idleWorkers: readonly KubeObject[];
   readonly answer: Answer;
   readonly now: Date;
 }
@@ -54,41 +56,10 @@ export function workersJobOf(object: KubeObject | undefined): WorkersJob | null 
   };
 }
 
-interface PodStatus {
-  readonly phase?: string;
-  readonly podIP?: string;
-  readonly conditions?: readonly { readonly type: string; readonly status: string; readonly message?: string }[];
-  readonly containerStatuses?: readonly {
-    readonly state?: {
-      readonly waiting?: { readonly reason?: string; readonly message?: string };
-      readonly terminated?: { readonly reason?: string; readonly exitCode?: number };
-    };
-  }[];
-}
-
-const statusOf = (pod: KubeObject): PodStatus => pod['status'] ?? {};
-
 /** Where the pod answers; null while it has no address, and when it is on its way out. */
 export function addressOf(pod: KubeObject | null): string | null {
   if (pod === null || pod.metadata.deletionTimestamp !== undefined) return null;
-  return statusOf(pod).podIP ?? null;
-}
-
-/** Why a pod does not work yet, in Kubernetes' own words. */
-export function troubleOf(pod: KubeObject | null): string {
-  if (pod === null) return 'The coordinator has no pod yet.';
-  const { conditions = [], containerStatuses = [], phase = 'Pending' } = statusOf(pod);
-  for (const { state } of containerStatuses) {
-    if (state?.waiting !== undefined)
-      return [`The coordinator's container waits: ${state.waiting.reason ?? ''}`, state.waiting.message]
-        .filter((part) => part !== undefined)
-        .join(': ');
-    if (state?.terminated !== undefined)
-      return `The coordinator's container ended with exit code ${state.terminated.exitCode ?? -1}.`;
-  }
-  const unscheduled = conditions.find(({ type, status }) => type === 'PodScheduled' && status === 'False');
-  if (unscheduled?.message !== undefined) return `The coordinator's pod has no node: ${unscheduled.message}`;
-  return phase === 'Running' ? 'The coordinator starts.' : `The coordinator's pod is ${phase}.`;
+  return (pod['status'] as { readonly podIP?: string } | undefined)?.podIP ?? null;
 }
 
 /** Whether the object has every value that is wanted of it; what the API server adds is not looked at. */

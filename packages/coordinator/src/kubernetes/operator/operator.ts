@@ -5,7 +5,7 @@ import { ApiFailure } from '../cluster/api-failure.js';
 import { refOf, type Cluster } from '../cluster/cluster.js';
 import { selectorText, type Kind, type KubeObject, type Ref } from '../cluster/resources.js';
 import type { Manifest } from '../manifest.js';
-import { metadataOf, nameOf, ports } from '../naming.js';
+import { metadataOf, nameOf, ports, selectorOf } from '../naming.js';
 import { parseTrainingJob, type TrainingJob } from '../training-job.js';
 import type { OperatorMetrics } from './metrics.js';
 import { objectKinds } from './object-kinds.js';
@@ -111,7 +111,7 @@ export class Operator {
     const foreign = strangers(job, observed);
     const outcome = decision.againInSeconds === 0 ? null : await this.act(decision, foreign);
     await this.tell(resource, decision, outcome);
-    if (outcome?.status === 'False') return 10;
+    if (outcome?.status === 'False' && outcome !== decision.refusal) return 10;
     return Math.min(decision.againInSeconds ?? resyncSeconds, resyncSeconds);
   }
 
@@ -128,14 +128,18 @@ export class Operator {
     const { namespace } = resource.metadata;
     const { labels } = metadataOf(job, job.name);
     const pod = { kind: 'Pod', namespace, name: `${nameOf(job, 'coordinator')}-0` } as const;
-    const [coordinatorPod, ...lists] = await Promise.all([
+    const workers = selectorText(selectorOf(job, 'worker'));
+    const idle = 'status.phase!=Running,status.phase!=Succeeded';
+    const [coordinatorPod, { items: idleWorkers }, ...lists] = await Promise.all([
       this.cluster.get(pod),
+      this.cluster.list('Pod', namespace, workers, idle),
       ...objectKinds.map((kind) => this.cluster.list(kind, namespace, selectorText(labels))),
     ]);
     return {
       resource,
       objects: lists.flatMap(({ items }) => items),
       coordinatorPod,
+      idleWorkers,
       answer: await this.ask(coordinatorPod),
       now: new Date(),
     };
@@ -160,7 +164,7 @@ export class Operator {
   }
 
   /** @returns whether the objects are as the job asks */
-  private async act({ apply, remove }: Decision, foreign: readonly KubeObject[]): Promise<Finding> {
+  private async act({ apply, remove, refusal }: Decision, foreign: readonly KubeObject[]): Promise<Finding> {
     const [stranger] = foreign;
     if (stranger !== undefined) {
       const message = `${stranger.kind ?? ''} ${stranger.metadata.name} is there already and is not this job's.`;
@@ -169,7 +173,7 @@ export class Operator {
     try {
       for (const manifest of apply) await this.apply(manifest);
       for (const ref of remove) await this.cluster.delete(ref);
-      return { status: 'True', reason: 'Applied', message: '' };
+      return refusal ?? { status: 'True', reason: 'Applied', message: '' };
     } catch (error) {
       if (!(error instanceof ApiFailure)) throw error;
       return refused('ApplyFailed', error);

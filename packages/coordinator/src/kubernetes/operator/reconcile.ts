@@ -4,8 +4,10 @@ import { nameOf, selectorOf } from '../naming.js';
 import { selectorText } from '../cluster/resources.js';
 import type { TrainingJob } from '../training-job.js';
 import { wantedObjects } from './wanted-objects.js';
-import { troubleOf, workersJobOf, type Observed, type WorkersJob } from './observed.js';
-import { endOf, runFields, timeText } from './run-fields.js';
+import { acceptedJob } from './job-change.js';
+import { workersJobOf, type Observed, type WorkersJob } from './observed.js';
+import { coordinatorTrouble, workerTrouble } from './pod-trouble.js';
+import { camel, endOf, runFields, timeText } from './run-fields.js';
 import { conditionOf, isTrue, withFindings, type ConditionType, type Finding } from './status.js';
 import type { JobPhase, TrainingJobStatus } from './status.js';
 
@@ -22,6 +24,8 @@ export interface Decision {
   readonly events: readonly Happening[];
   readonly apply: readonly Manifest[];
   readonly remove: readonly Ref[];
+  /** What the condition `Applied` says instead, once that is done; null: that all is as asked. */
+  readonly refusal: Finding | null;
   /** Whether the TrainingJob itself is to go, its time after the end being over. */
   readonly expired: boolean;
   /** When to look again though nothing changes; null: never. */
@@ -34,10 +38,12 @@ const farewellSeconds = 120;
 /**
  * What a TrainingJob asks for, against what there is: level-triggered, so that it matters only how things stand, not how
  * they came to be so.
+ * @param asked what the TrainingJob's spec says
  * @param pollSeconds how often a coordinator at work is asked
  */
-export function reconcile(job: TrainingJob, observed: Observed, pollSeconds: number): Decision {
+export function reconcile(asked: TrainingJob, observed: Observed, pollSeconds: number): Decision {
   const { resource, now } = observed;
+  const { job, refusal } = acceptedJob(asked, observed);
   const before = resource.status ?? {};
   const workers = workersJobOf(
     observed.objects.find(({ kind, metadata }) => kind === 'Job' && metadata.name === nameOf(job, 'worker')),
@@ -67,6 +73,7 @@ export function reconcile(job: TrainingJob, observed: Observed, pollSeconds: num
     status,
     events: happenings(before, status, workers, job),
     ...wanted,
+    refusal,
     expired: wasEnded && left !== null && left <= 0,
     againInSeconds:
       found.ended !== wasEnded
@@ -134,11 +141,18 @@ function newEnd(job: TrainingJob, observed: Observed, workers: WorkersJob | null
 }
 
 /** A job that is to be at work: whether it is. */
-function atWork({ answer, coordinatorPod, resource }: Observed): Omit<Findings, 'ended'> {
+function atWork({ answer, coordinatorPod, idleWorkers, resource, now }: Observed): Omit<Findings, 'ended'> {
   const Suspended = no('NotSuspended');
   if (answer.kind === 'said') {
     const { state } = answer.status;
-    if (state === 'training') return { phase: 'Running', conditions: { Running: yes('Training'), Suspended } };
+    if (state === 'training') {
+      const Running = yes('Training', workerTrouble(idleWorkers, now));
+      return { phase: 'Running', conditions: { Running, Suspended } };
+    }
+    if (state === 'waiting') {
+      const { reason = 'data', message = '' } = answer.status.waiting ?? {};
+      return { phase: 'Pending', conditions: { Running: no(camel(reason), message), Suspended } };
+    }
     if (state === 'paused')
       return { phase: 'Running', conditions: { Running: no('Paused', 'A person has paused it.'), Suspended } };
     const message = 'A person has stopped it; suspend it and take that back to go on.';
@@ -151,7 +165,7 @@ function atWork({ answer, coordinatorPod, resource }: Observed): Omit<Findings, 
     const Running = { status: 'Unknown', reason: 'CoordinatorSilent', message: answer.detail } as const;
     return { phase: 'Running', conditions: { Running, Suspended } };
   }
-  return { phase: 'Pending', conditions: { Running: no('Starting', troubleOf(coordinatorPod)), Suspended } };
+  return { phase: 'Pending', conditions: { Running: no('Starting', coordinatorTrouble(coordinatorPod)), Suspended } };
 }
 
 /** What is shown of the run; what was known stays while nobody says more, speed and end of a run at work aside. */
@@ -219,6 +233,13 @@ function happenings(
     }
   if (before.trainingPhase === 'decoder-only' && after.trainingPhase === 'joint')
     normal('JointPhase', `The joint phase began${at}.`);
+  const trouble = (status: TrainingJobStatus): string | undefined => {
+    const running = conditionOf(status, 'Running');
+    return running?.reason === 'Training' ? running.message : undefined;
+  };
+  const lacking = trouble(after);
+  if (lacking !== undefined && lacking !== '' && lacking !== trouble(before))
+    events.push({ type: 'Warning', reason: 'WorkerMissing', message: lacking });
   const { replicas } = job.spec.workers;
   if (workers !== null && workers.end === null && !isEnded(after) && workers.parallelism !== replicas)
     normal('Scaled', `Workers: ${replicas}, from ${workers.parallelism}.`);

@@ -51,7 +51,7 @@ export function endOf({ state, end }: ServedStatus): { readonly type: 'Complete'
 }
 
 /** `data/folder-not-indexed` as conditions have their reasons: `DataFolderNotIndexed`. */
-const camel = (code: string): string =>
+export const camel = (code: string): string =>
   code
     .split(/[^A-Za-z0-9]+/)
     .map((word) => word.slice(0, 1).toUpperCase() + word.slice(1))

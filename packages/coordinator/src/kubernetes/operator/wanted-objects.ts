@@ -7,7 +7,7 @@ import { apiVersion, type TrainingJob } from '../training-job.js';
 import { isAsWanted, type Observed } from './observed.js';
 
 /** Kinds that a job may have at one time and not at another. */
-const passing = ['PodDisruptionBudget'];
+const passing = ['PodDisruptionBudget', 'StatefulSet', 'Service', 'ServiceAccount', 'NetworkPolicy'];
 
 export interface Standing {
   /** Why no pod is to be there; null: the job is to be at work. */
@@ -21,8 +21,8 @@ export interface Standing {
 /**
  * What "job render" prints, owned by the TrainingJob, as far as it is not there already.
  *
- * A job that stands still or has ended is rendered suspended. nats-server outlasts the coordinator, which saves and may
- * still speak to it.
+ * A job that stands still or has ended is rendered suspended. nats-server and the shards of the parameter server outlast the
+ * coordinator, which saves what it reads from them.
  */
 export function wantedObjects(
   job: TrainingJob,
@@ -30,14 +30,16 @@ export function wantedObjects(
   { still, waitsForWorkers, workersEnded }: Standing,
 ): { readonly apply: Manifest[]; readonly remove: Ref[]; readonly busy: boolean } {
   const suspend = still !== null && !waitsForWorkers;
-  const wanted = renderJob({ ...job, spec: { ...job.spec, suspend } })
+  const rendered = renderJob({ ...job, spec: { ...job.spec, suspend } });
+  const outlasting = [nameOf(job, 'nats'), nameOf(job, 'ps')];
+  const wanted = rendered
     .filter(({ kind }) => !(kind === 'Job' && workersEnded))
-    .filter(({ metadata }) => !(suspend && coordinatorPod !== null && metadata.name === nameOf(job, 'nats')))
+    .filter(({ metadata }) => !(suspend && coordinatorPod !== null && outlasting.includes(metadata.name)))
     .map((manifest) => owned(manifest, resource));
   const apply = wanted.filter((manifest) => !isAsWanted(find(objects, manifest), manifest));
   const remove = objects
     .filter((object) => passing.includes(object.kind ?? '') && isOwned(object, resource.metadata.uid))
-    .filter((object) => !wanted.some(({ kind, metadata }) => kind === object.kind && isNamed(object, metadata.name)))
+    .filter((object) => !rendered.some(({ kind, metadata }) => kind === object.kind && isNamed(object, metadata.name)))
     .map(refOf);
   return { apply, remove, busy: waitsForWorkers || apply.length > 0 || (still !== null && coordinatorPod !== null) };
 }

@@ -3,8 +3,8 @@ import { createRequire } from 'node:module';
 import { constants } from 'node:os';
 import { isMainThread } from 'node:worker_threads';
 import type * as tfjs from '@tensorflow/tfjs';
-import type { NodeJSKernelBackend } from '@tensorflow/tfjs-node-gpu/dist/nodejs_kernel_backend.js';
-import type { TFJSBinding } from '@tensorflow/tfjs-node-gpu/dist/tfjs_binding.js';
+import type { NodeJSKernelBackend } from '#tfjs-node/nodejs_kernel_backend.js';
+import type { TFJSBinding } from '#tfjs-node/tfjs_binding.js';
 import { ShowtellError } from '@showtell/shared/errors.js';
 import { cudaEnvironment } from './cuda.js';
 import { engineFolder } from './engine-folder.js';
@@ -46,7 +46,8 @@ let loaded: ReturnType<typeof openAddon> | undefined;
  * an engine's thread is started, unless that is started with `env: SHARE_ENV`.
  */
 export function setEngineEnvironment(options: TensorflowOptions): void {
-  process.env['TF_CPP_MIN_LOG_LEVEL'] ??= '2';
+  // Warnings of the GPU's set-up say why it cannot be used; those of a processor, nothing.
+  process.env['TF_CPP_MIN_LOG_LEVEL'] ??= options.cuda === undefined ? '2' : '1';
   // TensorFlow turns oneDNN's kernels on by itself only where the processor has AVX512-VNNI; they are the faster ones
   // with AVX2 too, by up to a half.
   process.env['TF_ENABLE_ONEDNN_OPTS'] ??= '1';
@@ -86,10 +87,10 @@ export function openAddon(
   const binding = holder.exports as TFJSBinding;
   // tfjs-node's own entry looks for the addon inside node_modules; its parts do not.
   const tf = require('@tensorflow/tfjs') as TensorflowModule;
-  const { NodeJSKernelBackend: Backend } = require('@tensorflow/tfjs-node-gpu/dist/nodejs_kernel_backend.js') as {
+  const { NodeJSKernelBackend: Backend } = require('#tfjs-node/nodejs_kernel_backend.js') as {
     NodeJSKernelBackend: typeof NodeJSKernelBackend;
   };
-  require('@tensorflow/tfjs-node-gpu/dist/register_all_kernels.js');
+  require('#tfjs-node/register_all_kernels.js');
   const backend = new Backend(binding, '@tensorflow/tfjs-node-gpu');
   tf.registerBackend('tensorflow', () => backend, 3);
   void tf.setBackend('tensorflow');

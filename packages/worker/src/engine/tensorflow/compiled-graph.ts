@@ -1,10 +1,7 @@
-import { mkdtempSync, rmSync, closeSync, mkdirSync, openSync, writevSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import type { Values } from '../executor.js';
 import type { Tensorflow } from './addon.js';
 import { DataType, type Graph, type GraphNode, typeOf } from './graph.js';
-import { encodeSavedModel } from './saved-model.js';
+import { loadGraph } from './load-graph.js';
 import { type Gathered, gatheredKey, writeInPlace } from './written-fetches.js';
 
 export interface CompileOptions {
@@ -96,28 +93,6 @@ function given<T>(values: Readonly<Record<string, T>>, key: string): T {
   const value = values[key];
   if (value === undefined) throw new RangeError(`no values for ${key}`);
   return value;
-}
-
-interface LoadingBinding {
-  loadSavedModel(directory: string, tags: string): number;
-}
-
-/** @returns the number under which the addon runs the graph */
-export function loadGraph({ binding }: { readonly binding: LoadingBinding }, graph: Graph): number {
-  const folder = mkdtempSync(join(tmpdir(), 'showtell-graph-'));
-  try {
-    mkdirSync(join(folder, 'variables'));
-    const file = openSync(join(folder, 'saved_model.pb'), 'w');
-    try {
-      const chunks = encodeSavedModel(graph);
-      for (let i = 0; i < chunks.length; i += 512) writevSync(file, chunks.slice(i, i + 512));
-    } finally {
-      closeSync(file);
-    }
-    return binding.loadSavedModel(folder, 'serve');
-  } finally {
-    rmSync(folder, { recursive: true });
-  }
 }
 
 /** Memory by whether TensorFlow computes on it in place; found out once each, by writing to it. */

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readFileSync, readdirSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { cacheFolder } from '@showtell/shared/set-up/cache-folder.js';
 import { tensorflowVersion, type EngineKind } from './wheels.js';
 
@@ -18,11 +18,9 @@ export interface EngineFolder {
   readonly addon: string;
 }
 
-const require = createRequire(import.meta.url);
-
-/** tfjs-node-gpu's folder in node_modules; its binding's sources are compiled as they are. */
+/** The parts of tfjs-node-gpu that come with this package; its binding's sources are compiled as they are. */
 export function tfjsNodeFolder(): string {
-  return dirname(require.resolve('@tensorflow/tfjs-node-gpu/package.json'));
+  return fileURLToPath(new URL('../../../vendor/tfjs-node', import.meta.url));
 }
 
 export function engineFolder(kind: EngineKind): EngineFolder {

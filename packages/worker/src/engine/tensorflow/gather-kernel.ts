@@ -1,5 +1,5 @@
 import type { NamedAttrMap, NamedTensorInfoMap, TensorInfo } from '@tensorflow/tfjs';
-import type { TFEOpAttr } from '@tensorflow/tfjs-node-gpu/dist/tfjs_binding.js';
+import type { TFEOpAttr } from '#tfjs-node/tfjs_binding.js';
 import type { Tensorflow } from './addon.js';
 
 const replaced = new WeakSet<object>();

@@ -1,5 +1,5 @@
 import type * as tfjs from '@tensorflow/tfjs';
-import type { TFEOpAttr, TFJSBinding } from '@tensorflow/tfjs-node-gpu/dist/tfjs_binding.js';
+import type { TFEOpAttr, TFJSBinding } from '#tfjs-node/tfjs_binding.js';
 import type { Feed } from '../executor.js';
 import type { Tensorflow } from './addon.js';
 import {

@@ -22,6 +22,8 @@ export enum CommandRequest_Kind {
   KIND_PAUSE = 2,
   KIND_RESUME = 3,
   KIND_STOP = 4,
+  /** KIND_SWITCH - Begin the joint phase after the step at hand, if the guard allows it. */
+  KIND_SWITCH = 5,
 }
 
 /** The answer: JSON of the run's status for people and scripts, or what was wrong. */

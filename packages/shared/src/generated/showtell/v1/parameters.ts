@@ -24,7 +24,7 @@ import {
   type ServiceError,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
-import { UnitId } from "./unit.js";
+import { Unit, UnitId } from "./unit.js";
 
 export const protobufPackage = "showtell.v1";
 
@@ -102,6 +102,11 @@ export interface WorkerReport {
   computeSeconds: number;
   waitDataSeconds: number;
   waitParametersSeconds: number;
+  waitUnitSeconds: number;
+  /** What it is doing as it reports: "waiting", "computing" or "draining". */
+  state: string;
+  /** How its bodies travel: "shared-memory" or "grpc". */
+  exchange: string;
 }
 
 export interface SessionResponse {
@@ -110,7 +115,25 @@ export interface SessionResponse {
     | { $case: "refusal"; value: Refusal }
     | { $case: "version"; value: Version }
     | { $case: "command"; value: Command }
+    | { $case: "offer"; value: UnitOffer }
     | undefined;
+}
+
+/**
+ * A unit that another worker is slow with, for this one to compute too; the first result counts. It is nobody's lease at the
+ * broker, which could give it to whoever holds the unit already.
+ */
+export interface UnitOffer {
+  unit:
+    | Unit
+    | undefined;
+  /** The trace that the offer is part of. */
+  trace: { [key: string]: string };
+}
+
+export interface UnitOffer_TraceEntry {
+  key: string;
+  value: string;
 }
 
 export interface Welcome {
@@ -123,6 +146,17 @@ export interface Welcome {
    * Folder on the coordinator's host for exchange through shared memory; empty where there is none. It holds a file
    * "nonce" with shared_memory_nonce in it: a worker that can read it there is on the same host.
    */
+  sharedMemory: string;
+  sharedMemoryNonce: string;
+  /** Where versions are read and gradients left when the parameters are divided, in the order of the parts; none: here. */
+  shards: Shard[];
+}
+
+/** One shard of the parameter server. */
+export interface Shard {
+  /** host:port of its ParameterService. */
+  address: string;
+  /** As in Welcome. */
   sharedMemory: string;
   sharedMemoryNonce: string;
 }
@@ -223,6 +257,10 @@ export interface GradientHeader {
   computeSeconds: number;
   /** The phase the gradient was computed in; another one than the version's is stale. */
   phase: Phase;
+  /** How long the engine stood idle for the unit's records to be read and decoded. */
+  dataSeconds: number;
+  /** Every shard has accepted its part of the gradient: the values are there, and only the header comes here. */
+  atShards: boolean;
 }
 
 export interface GradientChunk {
@@ -257,6 +295,8 @@ export interface RecordEvaluation {
 export interface ScoredCaption {
   caption: string;
   logProbability: number;
+  /** Of each word after those before it, and of the end if the caption has one: for people to look at. */
+  wordProbabilities: number[];
 }
 
 export interface PushEvaluationResponse {
@@ -670,6 +710,9 @@ function createBaseWorkerReport(): WorkerReport {
     computeSeconds: 0,
     waitDataSeconds: 0,
     waitParametersSeconds: 0,
+    waitUnitSeconds: 0,
+    state: "",
+    exchange: "",
   };
 }
 
@@ -692,6 +735,15 @@ export const WorkerReport: MessageFns<WorkerReport> = {
     }
     if (message.waitParametersSeconds !== 0) {
       writer.uint32(49).double(message.waitParametersSeconds);
+    }
+    if (message.waitUnitSeconds !== 0) {
+      writer.uint32(57).double(message.waitUnitSeconds);
+    }
+    if (message.state !== "") {
+      writer.uint32(66).string(message.state);
+    }
+    if (message.exchange !== "") {
+      writer.uint32(74).string(message.exchange);
     }
     return writer;
   },
@@ -757,6 +809,30 @@ export const WorkerReport: MessageFns<WorkerReport> = {
             message.waitParametersSeconds = reader.double();
             continue;
           }
+          case 7: {
+            if (tag !== 57) {
+              break;
+            }
+
+            message.waitUnitSeconds = reader.double();
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.state = reader.string();
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.exchange = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -788,6 +864,9 @@ export const SessionResponse: MessageFns<SessionResponse> = {
         break;
       case "command":
         Command.encode(message.message.value, writer.uint32(34).fork()).join();
+        break;
+      case "offer":
+        UnitOffer.encode(message.message.value, writer.uint32(42).fork()).join();
         break;
     }
     return writer;
@@ -838,6 +917,131 @@ export const SessionResponse: MessageFns<SessionResponse> = {
             message.message = { $case: "command", value: Command.decode(reader, reader.uint32()) };
             continue;
           }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.message = { $case: "offer", value: UnitOffer.decode(reader, reader.uint32()) };
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseUnitOffer(): UnitOffer {
+  return { unit: undefined, trace: {} };
+}
+
+export const UnitOffer: MessageFns<UnitOffer> = {
+  encode(message: UnitOffer, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.unit !== undefined) {
+      Unit.encode(message.unit, writer.uint32(10).fork()).join();
+    }
+    globalThis.Object.entries(message.trace).forEach(([key, value]: [string, string]) => {
+      UnitOffer_TraceEntry.encode({ key: key as any, value }, writer.uint32(18).fork()).join();
+    });
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): UnitOffer {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseUnitOffer();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.unit = Unit.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            const entry2 = UnitOffer_TraceEntry.decode(reader, reader.uint32());
+            if (entry2.value !== undefined) {
+              message.trace[entry2.key] = entry2.value;
+            }
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseUnitOffer_TraceEntry(): UnitOffer_TraceEntry {
+  return { key: "", value: "" };
+}
+
+export const UnitOffer_TraceEntry: MessageFns<UnitOffer_TraceEntry> = {
+  encode(message: UnitOffer_TraceEntry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.key !== "") {
+      writer.uint32(10).string(message.key);
+    }
+    if (message.value !== "") {
+      writer.uint32(18).string(message.value);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): UnitOffer_TraceEntry {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseUnitOffer_TraceEntry();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.key = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.value = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -852,7 +1056,7 @@ export const SessionResponse: MessageFns<SessionResponse> = {
 };
 
 function createBaseWelcome(): Welcome {
-  return { run: "", generation: 0, natsUrl: "", unitStream: "", sharedMemory: "", sharedMemoryNonce: "" };
+  return { run: "", generation: 0, natsUrl: "", unitStream: "", sharedMemory: "", sharedMemoryNonce: "", shards: [] };
 }
 
 export const Welcome: MessageFns<Welcome> = {
@@ -874,6 +1078,9 @@ export const Welcome: MessageFns<Welcome> = {
     }
     if (message.sharedMemoryNonce !== "") {
       writer.uint32(50).string(message.sharedMemoryNonce);
+    }
+    for (const v of message.shards) {
+      Shard.encode(v!, writer.uint32(58).fork()).join();
     }
     return writer;
   },
@@ -933,6 +1140,82 @@ export const Welcome: MessageFns<Welcome> = {
           }
           case 6: {
             if (tag !== 50) {
+              break;
+            }
+
+            message.sharedMemoryNonce = reader.string();
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.shards.push(Shard.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseShard(): Shard {
+  return { address: "", sharedMemory: "", sharedMemoryNonce: "" };
+}
+
+export const Shard: MessageFns<Shard> = {
+  encode(message: Shard, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.address !== "") {
+      writer.uint32(10).string(message.address);
+    }
+    if (message.sharedMemory !== "") {
+      writer.uint32(18).string(message.sharedMemory);
+    }
+    if (message.sharedMemoryNonce !== "") {
+      writer.uint32(26).string(message.sharedMemoryNonce);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Shard {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseShard();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.address = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.sharedMemory = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
               break;
             }
 
@@ -1502,6 +1785,8 @@ function createBaseGradientHeader(): GradientHeader {
     slot: "",
     computeSeconds: 0,
     phase: 0,
+    dataSeconds: 0,
+    atShards: false,
   };
 }
 
@@ -1553,6 +1838,12 @@ export const GradientHeader: MessageFns<GradientHeader> = {
     }
     if (message.phase !== 0) {
       writer.uint32(104).int32(message.phase);
+    }
+    if (message.dataSeconds !== 0) {
+      writer.uint32(113).double(message.dataSeconds);
+    }
+    if (message.atShards !== false) {
+      writer.uint32(120).bool(message.atShards);
     }
     return writer;
   },
@@ -1692,6 +1983,22 @@ export const GradientHeader: MessageFns<GradientHeader> = {
             }
 
             message.phase = reader.int32() as any;
+            continue;
+          }
+          case 14: {
+            if (tag !== 113) {
+              break;
+            }
+
+            message.dataSeconds = reader.double();
+            continue;
+          }
+          case 15: {
+            if (tag !== 120) {
+              break;
+            }
+
+            message.atShards = reader.bool();
             continue;
           }
         }
@@ -2002,7 +2309,7 @@ export const RecordEvaluation: MessageFns<RecordEvaluation> = {
 };
 
 function createBaseScoredCaption(): ScoredCaption {
-  return { caption: "", logProbability: 0 };
+  return { caption: "", logProbability: 0, wordProbabilities: [] };
 }
 
 export const ScoredCaption: MessageFns<ScoredCaption> = {
@@ -2012,6 +2319,13 @@ export const ScoredCaption: MessageFns<ScoredCaption> = {
     }
     if (message.logProbability !== 0) {
       writer.uint32(17).double(message.logProbability);
+    }
+    if (message.wordProbabilities.length !== 0) {
+      writer.uint32(26).fork();
+      for (const v of message.wordProbabilities) {
+        writer.float(v);
+      }
+      writer.join();
     }
     return writer;
   },
@@ -2044,6 +2358,24 @@ export const ScoredCaption: MessageFns<ScoredCaption> = {
 
             message.logProbability = reader.double();
             continue;
+          }
+          case 3: {
+            if (tag === 29) {
+              message.wordProbabilities.push(reader.float());
+
+              continue;
+            }
+
+            if (tag === 26) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.wordProbabilities.push(reader.float());
+              }
+
+              continue;
+            }
+
+            break;
           }
         }
         if ((tag & 7) === 4 || tag === 0) {

@@ -54,6 +54,11 @@ export interface TrainingWork {
   records: RecordRef[];
   /** Seeds augmentation and dropout of the whole unit. */
   seed: number;
+  /**
+   * Asynchronous mode: the oldest version, by its step, that the unit may be computed with. Else it is the unit's step,
+   * and no other will do.
+   */
+  oldestVersion: number;
 }
 
 export interface EvaluationWork {
@@ -313,7 +318,7 @@ export const RecordRef: MessageFns<RecordRef> = {
 };
 
 function createBaseTrainingWork(): TrainingWork {
-  return { records: [], seed: 0 };
+  return { records: [], seed: 0, oldestVersion: 0 };
 }
 
 export const TrainingWork: MessageFns<TrainingWork> = {
@@ -323,6 +328,9 @@ export const TrainingWork: MessageFns<TrainingWork> = {
     }
     if (message.seed !== 0) {
       writer.uint32(16).uint32(message.seed);
+    }
+    if (message.oldestVersion !== 0) {
+      writer.uint32(24).uint64(message.oldestVersion);
     }
     return writer;
   },
@@ -354,6 +362,14 @@ export const TrainingWork: MessageFns<TrainingWork> = {
             }
 
             message.seed = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.oldestVersion = longToNumber(reader.uint64());
             continue;
           }
         }

@@ -1,0 +1,31 @@
+import type { Server } from '@grpc/grpc-js';
+import { ShowtellError } from '@showtell/shared/errors.js';
+import { listenFor, type ListenerOptions } from '@showtell/shared/rpc/listener.js';
+
+/** What listens, for an error's words, and how long calls may take to end at the close. */
+export interface ListeningAs {
+  readonly what: string;
+  readonly closeMs: number;
+}
+
+/** Lets a gRPC server listen until it is disposed of. @throws ShowtellError `service/port-taken` */
+export async function listenUntilDisposed(
+  server: Server,
+  options: ListenerOptions,
+  { what, closeMs }: ListeningAs,
+): Promise<AsyncDisposable & { readonly port: number }> {
+  const { host, port } = options;
+  const listener = await listenFor(server, options).catch((cause: unknown) => {
+    throw new ShowtellError('service/port-taken', { what, host, port, setting: '--grpc-port' }, { cause });
+  });
+  return {
+    port: listener.port,
+    async [Symbol.asyncDispose]() {
+      listener[Symbol.dispose]();
+      const closed = new Promise<void>((resolve) => server.tryShutdown(() => resolve()));
+      const force = setTimeout(() => server.forceShutdown(), closeMs);
+      await closed;
+      clearTimeout(force);
+    },
+  };
+}

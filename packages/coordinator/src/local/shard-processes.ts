@@ -1,0 +1,76 @@
+import type { ChildProcess } from 'node:child_process';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { startChild, stopChild } from './child.js';
+import { freePort } from './free-port.js';
+
+const graceMs = 2_000;
+const main = fileURLToPath(new URL('../cli/main.js', import.meta.url));
+
+export interface ShardProcessesOptions {
+  readonly count: number;
+  /** Where they listen. */
+  readonly host: string;
+  readonly logFolder: string;
+  /** Called with every process started, the first of each too. */
+  readonly onStart: (name: string, pid: number, restarts: number) => void;
+}
+
+/** A run's own shards of the parameter server: child processes, each started again on its port when it ends before its time. */
+export class ShardProcesses implements AsyncDisposable {
+  readonly #children: ChildProcess[] = [];
+  #stopping = false;
+
+  private constructor(
+    private readonly options: ShardProcessesOptions,
+    private readonly ports: readonly number[],
+  ) {}
+
+  static async start(options: ShardProcessesOptions): Promise<ShardProcesses> {
+    const ports: number[] = [];
+    while (ports.length < options.count) ports.push(await freePort());
+    const processes = new ShardProcesses(options, ports);
+    for (const shard of ports.keys()) processes.#start(shard, 0);
+    return processes;
+  }
+
+  /** host:port of each. */
+  get addresses(): string[] {
+    return this.ports.map((port) => `${this.options.host}:${port}`);
+  }
+
+  #start(shard: number, restarts: number): void {
+    const { host, logFolder, onStart } = this.options;
+    const name = `ps-${shard + 1}`;
+    const args = [
+      main,
+      'ps',
+      '--host',
+      host,
+      '--grpc-port',
+      String(this.ports[shard] ?? 0),
+      '--http-port',
+      '0',
+      '--parent',
+    ];
+    const child = startChild(process.execPath, args, { logFile: join(logFolder, `${name}.log`) });
+    this.#children[shard] = child;
+    onStart(name, child.pid ?? 0, restarts);
+    child.once('exit', () => {
+      child.stdin?.destroy();
+      if (this.#stopping) return;
+      // Not at once: one that cannot start would start all the time.
+      setTimeout(
+        () => {
+          if (!this.#stopping) this.#start(shard, restarts + 1);
+        },
+        100 * Math.min(restarts, 50),
+      ).unref();
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stopping = true;
+    await Promise.all(this.#children.map((child) => stopChild(child, graceMs)));
+  }
+}

@@ -1,0 +1,182 @@
+import { status, type ServerDuplexStream, type ServiceError } from '@grpc/grpc-js';
+import type {
+  GradientHeader,
+  ParameterServiceServer,
+  PushEvaluationRequest,
+  SessionRequest,
+  SessionResponse,
+} from '@showtell/shared/generated/showtell/v1/parameters.js';
+import { tokenIn } from '@showtell/shared/rpc/session-token.js';
+import type { OnRefused, RefusalReason } from '@showtell/shared/security/refusal.js';
+import { identityOf, type CertifiedIdentity } from '@showtell/shared/security/role.js';
+
+type Session = ServerDuplexStream<SessionRequest, SessionResponse>;
+type Exchange = Pick<ParameterServiceServer, 'pullVersion' | 'pushGradient'>;
+export type Caller = Pick<Session, 'getAuthContext' | 'getPeer' | 'metadata'>;
+/** With the code always there, by which it is told from an admitted worker. */
+export type Refused = Partial<ServiceError> & { readonly code: status };
+
+/** A session that is open, and the secret that its worker's calls show. */
+export interface OpenSession {
+  readonly worker: string;
+  readonly token: string;
+}
+
+/** A worker in session, and how many of its calls are under way. */
+export interface Admitted {
+  readonly worker: string;
+  pulls: number;
+  pushes: number;
+}
+
+export interface CallGuardOptions {
+  readonly run: string;
+  /** Whether callers show certificates. */
+  readonly secured: boolean;
+  readonly onRefused: OnRefused;
+  /** Pulls, and pushes, of one worker at a time: each holds memory of a whole gradient or version. */
+  readonly calls?: number;
+  /** How long a call may be ahead of the word of its session, where that comes from another process. */
+  readonly patienceMs?: number;
+}
+
+/** So many calls at a time may be ahead of the word of their session. */
+const mostEarly = 256;
+/** Characters of what a worker says of itself. */
+export const longestText = 1_024;
+
+/**
+ * Who may read versions and leave gradients: workers in session, which each of their calls shows by its token, in their own
+ * name and with few calls at a time. What is refused changes nothing.
+ */
+export class CallGuard {
+  readonly #admitted = new Map<string, Admitted>();
+  readonly #early = new Set<() => void>();
+
+  constructor(private readonly options: CallGuardOptions) {}
+
+  get sessions(): OpenSession[] {
+    return Array.from(this.#admitted, ([token, { worker }]) => ({ worker, token }));
+  }
+
+  admit({ worker, token }: OpenSession): void {
+    if (!this.#admitted.has(token)) this.#admitted.set(token, { worker, pulls: 0, pushes: 0 });
+  }
+
+  dismiss(token: string): void {
+    this.#admitted.delete(token);
+  }
+
+  /** Whoever is not among these is in session no more. */
+  replace(open: readonly OpenSession[]): void {
+    const tokens = new Set(open.map(({ token }) => token));
+    for (const token of this.#admitted.keys()) if (!tokens.has(token)) this.#admitted.delete(token);
+    for (const session of open) this.admit(session);
+    for (const look of [...this.#early]) look();
+  }
+
+  /** Handlers that are reached by what is in order only. */
+  guard(handlers: Exchange): Exchange {
+    return {
+      pullVersion: (call) =>
+        this.#whenKnown(call, () => {
+          const caller = this.callerOf(call, 'pulls');
+          if ('code' in caller) return void call.emit('error', caller);
+          caller.pulls++;
+          let isOver = false;
+          const release = (): void => {
+            if (!isOver) caller.pulls--;
+            isOver = true;
+          };
+          for (const event of ['finish', 'close', 'cancelled', 'error']) call.once(event, release);
+          handlers.pullVersion(call);
+        }),
+      pushGradient: (call, respond) =>
+        this.#whenKnown(call, () => {
+          const caller = this.callerOf(call, 'pushes');
+          if ('code' in caller) {
+            respond(caller);
+            return;
+          }
+          caller.pushes++;
+          handlers.pushGradient(call, (...answer) => {
+            caller.pushes--;
+            respond(...answer);
+          });
+        }),
+    };
+  }
+
+  /** What is wrong with a gradient's header, whose call {@link guard} let through; null: nothing. */
+  readonly headerFault = (call: Caller, header: GradientHeader): Partial<ServiceError> | null => {
+    const caller = this.#admitted.get(tokenIn(call.metadata) ?? '');
+    if (caller === undefined) return this.refuse(call, status.UNAUTHENTICATED, 'no-session', sessionOver);
+    return this.contentFault(call, header, caller);
+  };
+
+  /** The worker whose token the call shows. */
+  callerOf(call: Caller, counted: 'pulls' | 'pushes' | null): Admitted | Refused {
+    if (this.identityOf(call) === 'refused')
+      return this.refuse(call, status.PERMISSION_DENIED, 'role', this.roleText(call));
+    const caller = this.#admitted.get(tokenIn(call.metadata) ?? '');
+    if (caller === undefined) return this.refuse(call, status.UNAUTHENTICATED, 'no-session', sessionOver);
+    const { calls = 4 } = this.options;
+    if (counted === null || caller[counted] < calls) return caller;
+    const detail = `${caller.worker} has ${calls} ${counted} under way`;
+    return this.refuse(call, status.RESOURCE_EXHAUSTED, 'too-many-calls', detail);
+  }
+
+  contentFault(
+    call: Caller,
+    { worker, unit }: Pick<GradientHeader | PushEvaluationRequest, 'worker' | 'unit'>,
+    caller: Admitted,
+  ): Partial<ServiceError> | null {
+    if (worker !== caller.worker) return this.otherWorker(call, worker, caller);
+    if (unit === undefined || unit.run === this.options.run) return null;
+    return this.refuse(call, status.PERMISSION_DENIED, 'other-run', `it is of run ${unit.run}`);
+  }
+
+  otherWorker(call: Caller, worker: string, caller: Admitted): Partial<ServiceError> {
+    const detail = `worker ${caller.worker} speaks in the name of ${worker.slice(0, longestText)}`;
+    return this.refuse(call, status.PERMISSION_DENIED, 'other-worker', detail);
+  }
+
+  /** Null: nothing is asked for. */
+  identityOf(call: Caller): CertifiedIdentity | null | 'refused' {
+    if (!this.options.secured) return null;
+    const certificate = call.getAuthContext().sslPeerCertificate;
+    const identity = certificate === undefined ? null : identityOf({ subjectAltName: certificate.subjectaltname });
+    return identity?.role === 'worker' ? identity : 'refused';
+  }
+
+  roleText(call: Caller): string {
+    const names = call.getAuthContext().sslPeerCertificate?.subjectaltname ?? 'nobody';
+    return `the certificate is for ${names}, not for a worker`;
+  }
+
+  refuse(call: Caller, code: status, reason: RefusalReason, detail: string): Refused {
+    this.options.onRefused({ reason, detail, peer: call.getPeer() });
+    return { code, details: detail };
+  }
+
+  /** Lets a call go on at once, or when its session has become known, or after all that while. */
+  #whenKnown(call: Caller & { readonly cancelled: boolean }, goOn: () => void): void {
+    const token = tokenIn(call.metadata);
+    const { patienceMs = 0 } = this.options;
+    const mayWait = token !== null && patienceMs > 0 && this.#early.size < mostEarly;
+    if (!mayWait || this.#admitted.has(token)) {
+      goOn();
+      return;
+    }
+    const look = (isLate = false): void => {
+      if (!isLate && !this.#admitted.has(token)) return;
+      this.#early.delete(look);
+      clearTimeout(late);
+      if (!call.cancelled) goOn();
+    };
+    const late = setTimeout(() => look(true), patienceMs);
+    this.#early.add(look);
+  }
+}
+
+const sessionOver = 'it belongs to no session that is open';

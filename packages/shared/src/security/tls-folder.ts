@@ -1,0 +1,119 @@
+import { X509Certificate } from 'node:crypto';
+import { existsSync, readFileSync } from 'node:fs';
+import { basename, dirname, join, resolve } from 'node:path';
+import { ShowtellError } from '../errors.js';
+import { identityOf, type CertifiedIdentity, type Role } from './role.js';
+
+/** The files of a role, named as cert-manager and `kubectl create secret tls` name them. */
+export const tlsFiles = { ca: 'ca.crt', certificate: 'tls.crt', key: 'tls.key', nkey: 'nats.nk' } as const;
+
+/** The environment variable that names the folder; `--tls` sets it for the process and what it starts. */
+export const tlsVariable = 'SHOWTELL_TLS';
+
+/** What a TLS connection is opened with, in PEM. */
+export interface TlsMaterial {
+  readonly ca: Buffer;
+  readonly cert: Buffer;
+  readonly key: Buffer;
+}
+
+/** A role's folder with its certificate, its key and whom it trusts. The files are read anew at each use: they may be renewed. */
+export class TlsFolder {
+  private constructor(
+    readonly path: string,
+    readonly identity: CertifiedIdentity,
+  ) {}
+
+  /** @throws ShowtellError `tls/incomplete`, `tls/unusable` */
+  static open(path: string): TlsFolder {
+    const identity = identityOf(certificateIn(path));
+    const detail = 'its certificate names no role of showtell';
+    if (identity === null) throw new ShowtellError('tls/unusable', { folder: path, detail });
+    return new TlsFolder(path, identity);
+  }
+
+  file(name: keyof typeof tlsFiles): string {
+    return join(this.path, tlsFiles[name]);
+  }
+
+  /** @throws ShowtellError `tls/incomplete` */
+  read(): TlsMaterial {
+    return {
+      ca: contentOf(this.path, tlsFiles.ca),
+      cert: contentOf(this.path, tlsFiles.certificate),
+      key: contentOf(this.path, tlsFiles.key),
+    };
+  }
+
+  /** The seed by which NATS knows this role. @throws ShowtellError `tls/incomplete` */
+  natsSeed(): Uint8Array {
+    return Buffer.from(contentOf(this.path, tlsFiles.nkey).toString('utf8').trim());
+  }
+}
+
+/**
+ * The folder of a role: `directory` itself, or the one named after the role within it.
+ * @throws ShowtellError `tls/incomplete`
+ */
+export function roleFolder(directory: string, role: Role): string {
+  const own = [resolve(directory), resolve(directory, role)];
+  const found = own.find((path) => existsSync(join(path, tlsFiles.certificate)));
+  if (found !== undefined) return found;
+  throw new ShowtellError('tls/incomplete', { folder: resolve(directory), file: join(role, tlsFiles.certificate) });
+}
+
+/** Of a role beside this process's own, as where one machine plays all roles; null when nothing is secured. */
+export function folderBeside(role: Role): string | null {
+  const own = process.env[tlsVariable];
+  if (own === undefined || own === '') return null;
+  return roleFolder(basename(own) === role ? own : dirname(own), role);
+}
+
+/**
+ * Has this process and those it starts speak TLS as a role.
+ * @param directory from `--tls`; none: what the environment says, if anything
+ * @throws ShowtellError `tls/incomplete`, `tls/unusable`: another role's, or out of date
+ */
+export function useTls(role: Role, directory: string | undefined): void {
+  const given = directory ?? process.env[tlsVariable] ?? '';
+  if (given === '') return;
+  const path = roleFolder(given, role);
+  const { identity } = TlsFolder.open(path);
+  const unusable = (detail: string): ShowtellError => new ShowtellError('tls/unusable', { folder: path, detail });
+  if (identity.role !== role) throw unusable(`its certificate is for the role ${identity.role}, not for ${role}`);
+  const { validTo, validFrom } = certificateIn(path);
+  if (Date.parse(validTo) < Date.now()) throw unusable(`its certificate ended on ${validTo}`);
+  if (Date.parse(validFrom) > Date.now()) throw unusable(`its certificate begins on ${validFrom}`);
+  process.env[tlsVariable] = path;
+}
+
+/**
+ * What this process was told to use, by `--tls` or the environment; null: nothing is secured. A command that has no
+ * role of its own is a client.
+ * @throws ShowtellError `tls/incomplete`, `tls/unusable`
+ */
+export function processTls(): TlsFolder | null {
+  const given = process.env[tlsVariable] ?? '';
+  return given === '' ? null : TlsFolder.open(roleFolder(given, 'client'));
+}
+
+function certificateIn(path: string): X509Certificate {
+  const content = contentOf(path, tlsFiles.certificate);
+  try {
+    return new X509Certificate(content);
+  } catch (cause) {
+    throw new ShowtellError(
+      'tls/unusable',
+      { folder: path, detail: `${tlsFiles.certificate} is no certificate` },
+      { cause },
+    );
+  }
+}
+
+function contentOf(folder: string, file: string): Buffer {
+  try {
+    return readFileSync(join(folder, file));
+  } catch (cause) {
+    throw new ShowtellError('tls/incomplete', { folder, file }, { cause });
+  }
+}

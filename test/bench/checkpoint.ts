@@ -1,0 +1,100 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { CheckpointStore } from '@showtell/coordinator/checkpoints/checkpoint-store.js';
+import type { ParameterServer } from '@showtell/coordinator/parameter-server/parameter-server.js';
+import { exchanging } from './exchange.js';
+import type { BenchFigure } from './figure.js';
+import { median } from './median.js';
+
+const command = 'npm run bench -- --only checkpoint';
+const saves = 5;
+const quietSteps = 15;
+const zeros = '0'.repeat(64);
+
+/** What saving 37,250,560 values costs those who train meanwhile: how long the server's thread is held up, and the steps. */
+export async function* benchCheckpoint(): AsyncGenerator<BenchFigure> {
+  const folder = mkdtempSync(join(tmpdir(), 'showtell-bench-'));
+  try {
+    const { blocked, quiet, saving, seconds } = await exchanging(
+      { wire: 'float32', sharedMemory: true },
+      async ({ server, take }) => {
+        await using store = CheckpointStore.open(join(folder, 'checkpoints'));
+        let step = 0;
+        for (; step < 3; step++) await take(step);
+        const blocked: number[] = [];
+        for (let i = 0; i < saves; i++) {
+          using delays = monitoredDelay();
+          await save(store, server, i);
+          blocked.push(delays.longestMs);
+        }
+        const [quiet, saving, seconds]: [number[], number[], number[]] = [[], [], []];
+        for (let i = 0; i < saves; i++) {
+          for (let j = 0; j < quietSteps / saves; j++) quiet.push(await take(step++));
+          const began = performance.now();
+          const state = { isSaving: true };
+          const saved = save(store, server, saves + i).then(() => {
+            state.isSaving = false;
+            seconds.push((performance.now() - began) / 1000);
+          });
+          while (state.isSaving) saving.push(await take(step++));
+          await saved;
+        }
+        return { blocked, quiet, saving, seconds };
+      },
+    );
+    const [ours, peer] = [median(saving), median(quiet)];
+    const alone = { peer: null, ratio: null, command } as const;
+    yield {
+      ...alone,
+      name: 'a checkpoint of 37 M values: its thread held up',
+      ours: median(blocked),
+      target: 5,
+      unit: 'ms',
+    };
+    yield {
+      name: 'exchange of a step while saving; peer: else',
+      ours,
+      peer,
+      ratio: ours / peer,
+      target: 1.05,
+      unit: 'ms',
+      command,
+    };
+    yield { ...alone, name: 'saving, steps beside it', ours: median(seconds), target: null, unit: 's' };
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** How long a timer of 1 ms came late at the most. */
+function monitoredDelay(): Disposable & { readonly longestMs: number } {
+  const histogram = monitorEventLoopDelay({ resolution: 1 });
+  histogram.enable();
+  return {
+    get longestMs() {
+      return histogram.max / 1e6;
+    },
+    [Symbol.dispose]: () => histogram.disable(),
+  };
+}
+
+/** As the coordinator saves: the version is held until it is written. */
+async function save(store: CheckpointStore, server: ParameterServer, step: number): Promise<void> {
+  const version = server.pinVersion(server.version.id ?? { generation: 0, lineage: 0, step: 0 });
+  try {
+    await store.save({
+      about: {
+        ...{ run: 'bench', step, phase: 'joint', switchedAt: 0, phaseHistory: [{ phase: 'joint', fromStep: 0 }] },
+        ...{ lineage: 0, generation: 1, examples: step, job: {}, jobSha256: zeros, datasetDigest: zeros },
+        ...{ vocabularySha256: zeros, canaries: {}, metrics: { bleu4: null } },
+      },
+      layout: server.layout,
+      parameters: version.parameters,
+      optimizer: version.optimizer,
+    });
+  } finally {
+    version.release();
+  }
+}

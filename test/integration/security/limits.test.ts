@@ -1,0 +1,138 @@
+import { connect } from 'node:net';
+import { status } from '@grpc/grpc-js';
+import { Gate } from '@showtell/coordinator/security/gate.js';
+import { serveGrpc } from '@showtell/coordinator/serve-grpc.js';
+import { Workers } from '@showtell/coordinator/workers.js';
+import {
+  type CheckCanaryResponse,
+  type Hello,
+  type ParameterServiceClient,
+  type SessionRequest,
+  WireType,
+} from '@showtell/shared/generated/showtell/v1/parameters.js';
+import { connectParameters } from '@showtell/shared/rpc/channel.js';
+import type { RefusalReason } from '@showtell/shared/security/refusal.js';
+import { expect, it, onTestFinished } from 'vitest';
+import { eventually } from '../../support/eventually.js';
+
+const membership = { version: 'v', jobSha256: 'j', datasetDigest: 'd' };
+const welcome = {
+  run: 'r',
+  generation: 1,
+  natsUrl: '',
+  unitStream: '',
+  sharedMemory: '',
+  sharedMemoryNonce: '',
+  shards: [],
+};
+const nobody = { joined() {}, refused() {}, left() {}, leaseReturned() {}, unitFailed() {} };
+
+/** A real server whose bounds are near; its pulls never end. */
+async function bounded() {
+  const reasons: RefusalReason[] = [];
+  const onRefused = ({ reason }: { reason: RefusalReason }): void => void reasons.push(reason);
+  const limits = { sessions: 2, calls: 1, messagesPerSecond: 50, helloMs: 300, canaries: 2 };
+  const gate = new Gate({ run: 'r', generation: 1, secured: false, onRefused, limits });
+  const workers = new Workers(membership, welcome, nobody, gate);
+  const unused = (): never => {
+    throw new Error('nothing is pushed here');
+  };
+  const accepted: CheckCanaryResponse = { accepted: true, expectedSha256: '' };
+  const guarded = gate.guard({
+    pullVersion: () => undefined,
+    pushGradient: unused,
+    pushEvaluation: unused,
+    checkCanary: (_, respond) => respond(null, accepted),
+  });
+  const options = { host: '127.0.0.1', port: 0, tls: null, onRefused, maxConnections: 3 };
+  const server = await serveGrpc(options, { ...guarded, session: workers.serve });
+  onTestFinished(() => server[Symbol.asyncDispose]());
+  return { port: server.port, reasons, workers };
+}
+
+function client(port: number): ParameterServiceClient {
+  const connected = connectParameters(`127.0.0.1:${port}`, { tls: null });
+  onTestFinished(() => connected.close());
+  return connected;
+}
+
+function session(from: ParameterServiceClient, worker: string | null) {
+  const call = from.session();
+  const ended = new Promise<status>((resolve) => {
+    call.on('error', ({ code }: { code?: status }) => resolve(code ?? status.UNKNOWN));
+    call.on('end', () => resolve(status.OK));
+  });
+  const welcomed = new Promise<void>((resolve) => call.on('data', () => resolve()));
+  const send = (message: SessionRequest['message']): void => void call.write({ message });
+  const hello = { ...membership, pid: 1, host: 'h', engine: 'e' };
+  if (worker !== null) send({ $case: 'hello', value: { ...hello, worker } satisfies Hello });
+  return { send, ended, welcomed, close: () => call.end() };
+}
+
+it('sessions are few, must say who they are, and may say only so much', async () => {
+  const { port, reasons, workers } = await bounded();
+  const one = client(port);
+  const [silent, first] = [session(one, null), session(one, 'a')];
+  await first.welcomed;
+  expect(await session(one, 'b').ended).toBe(status.RESOURCE_EXHAUSTED);
+  expect(await silent.ended).toBe(status.DEADLINE_EXCEEDED);
+  const second = session(one, 'b');
+  await second.welcomed;
+  for (let i = 0; i < 60; i++) second.send({ $case: 'leaseTaken', value: { unit: undefined } });
+  expect(await second.ended).toBe(status.RESOURCE_EXHAUSTED);
+  expect(reasons).toEqual(['too-many-sessions', 'silent', 'too-many-messages']);
+  await eventually('it is no member any more', () => workers.list.length === 1);
+  expect(workers.list.map(({ id }) => id)).toEqual(['a']);
+});
+
+it('a worker has few calls under way, and ended ones count no more', async () => {
+  const { port, reasons } = await bounded();
+  const one = client(port);
+  await session(one, 'a').welcomed;
+  const pull = () => one.pullVersion({ id: undefined, segments: [], wireType: WireType.WIRE_TYPE_FLOAT32 });
+  const ended = (call: ReturnType<typeof pull>): Promise<status> =>
+    new Promise((resolve) =>
+      call.on('error', ({ code }: { code?: status }) => resolve(code ?? status.UNKNOWN)).resume(),
+    );
+  const held = pull();
+  held.on('error', () => undefined).resume();
+  await eventually('a second one is refused', async () => {
+    const other = pull();
+    const settled = await Promise.race([ended(other), new Promise((resolve) => setTimeout(resolve, 100, null))]);
+    other.cancel();
+    return settled === status.RESOURCE_EXHAUSTED;
+  });
+  held.cancel();
+  const refusals = reasons.length;
+  await eventually('another may begin', async () => {
+    const other = pull();
+    const settled = await Promise.race([ended(other), new Promise((resolve) => setTimeout(resolve, 100, null))]);
+    other.cancel();
+    return settled === null;
+  });
+  expect(new Set(reasons)).toEqual(new Set(['too-many-calls']));
+  expect(refusals).toBeGreaterThan(0);
+  const canary = (graph: string): Promise<boolean> =>
+    new Promise((resolve) =>
+      one.checkCanary({ worker: 'a', graph, sha256: 'a'.repeat(64) }, (error) => resolve(error === null)),
+    );
+  expect([await canary('1'), await canary('2'), await canary('3'), await canary('1')]).toEqual([
+    true,
+    true,
+    false,
+    true,
+  ]);
+});
+
+it('connections are few, and one that is closed makes room', async () => {
+  const { port, reasons } = await bounded();
+  const open = () =>
+    new Promise<boolean>((resolve) => {
+      const socket = connect(port, '127.0.0.1').on('error', () => undefined);
+      onTestFinished(() => void socket.destroy());
+      // The server greets first.
+      socket.once('data', () => resolve(true)).once('close', () => resolve(false));
+    });
+  expect([await open(), await open(), await open(), await open()]).toEqual([true, true, true, false]);
+  expect(reasons).toEqual(['too-many-connections']);
+});

@@ -1,0 +1,46 @@
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { inCluster } from '../docs/in-cluster.js';
+import { showtellOnPath } from '../support/documented-commands.js';
+import { Kube, noKube } from '../support/kube.js';
+
+describe.skipIf(noKube !== null)(
+  `commands of the documentation${noKube === null ? '' : ` (skipped: ${noKube})`}`,
+  () => {
+    const folder = mkdtempSync(join(tmpdir(), 'showtell-documented-'));
+    let kube: Kube;
+    let path: string;
+
+    beforeAll(async () => {
+      kube = await Kube.start();
+      path = showtellOnPath(join(folder, 'bin'));
+      symlinkSync(resolve('deploy'), join(folder, 'deploy'));
+      writeFileSync(join(folder, 'job.yaml'), 'preset: demo\nname: captions\n');
+      const captions = {
+        apiVersion: 'showtell.dev/v1alpha1',
+        kind: 'TrainingJob',
+        metadata: { name: 'captions' },
+        spec: {},
+      };
+      writeFileSync(join(folder, 'captions.yaml'), JSON.stringify(captions));
+    }, 1_200_000);
+    afterAll(() => {
+      kube[Symbol.dispose]();
+      rmSync(folder, { recursive: true, force: true });
+    });
+
+    it.each(inCluster)('%s', (command) => {
+      // What watches does so until it is told to end.
+      const isEndless = / -w$/.test(command);
+      const env = { ...process.env, PATH: path, KUBECONFIG: kube.kubeconfig };
+      const words = isEndless ? ['timeout', '5', 'bash', '-c', command] : ['bash', '-o', 'pipefail', '-c', command];
+      const [program = '', ...args] = words;
+      const done = spawnSync(program, args, { cwd: folder, env, encoding: 'utf8' });
+      expect(done.status, done.stdout + done.stderr).toBe(isEndless ? 124 : 0);
+      expect(done.stdout).not.toBe('');
+    });
+  },
+);
