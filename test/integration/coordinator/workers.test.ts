@@ -180,6 +180,7 @@ describe('a unit', () => {
       'worker-lost': 0,
       'worker-silent': 0,
       'broker-lost': 0,
+      'too-stale': 0,
     });
     await eventually('it holds what had been held too long', () => holds);
     dying.die();
