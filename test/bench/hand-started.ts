@@ -16,7 +16,7 @@ export interface ToldLine {
   readonly step: number;
   /** By `Date.now()`, when it was told. */
   readonly at: number;
-  /** Of a step. */
+  /** Of a step, and of a checkpoint's writing. */
   readonly seconds: number;
   /** Validation loss a word, of an evaluation. */
   readonly lossPerWord: number;

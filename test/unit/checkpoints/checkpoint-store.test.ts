@@ -62,6 +62,18 @@ async function withStore(body: (store: CheckpointStore, directory: string) => Pr
   await body(store, directory);
 }
 
+it.runIf(process.platform === 'linux')('what saves gives way to steps where cores are short', () =>
+  withStore(async (store) => {
+    /** The nice value is the 19th field, and the name before it may hold spaces. */
+    const niceOf = (stat: string): number => Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[16]);
+    const niceness = (): number[] =>
+      readdirSync('/proc/self/task').map((task) => niceOf(readFileSync(`/proc/self/task/${task}/stat`, 'utf8')));
+    const usual = Math.max(...niceness());
+    await store.save(content(1));
+    expect(niceness().filter((nice) => nice > usual)).toEqual([10]);
+  }),
+);
+
 it('the best has the highest BLEU-4, the later of equals, and there is none before an evaluation', () =>
   withStore(async (store, directory) => {
     await store.save(content(1));

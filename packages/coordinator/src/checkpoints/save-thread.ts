@@ -1,9 +1,21 @@
+import { readlinkSync } from 'node:fs';
+import { constants, setPriority } from 'node:os';
+import path from 'node:path';
 import { parentPort } from 'node:worker_threads';
 import type { ManifestContent } from './manifest.js';
 import { type CheckpointToWrite, writeCheckpoint } from './write-checkpoint.js';
 
 export type SaveAnswer =
   { readonly kind: 'saved'; readonly content: ManifestContent } | { readonly kind: 'failed'; readonly message: string };
+
+/** On Linux a thread has a priority of its own: where cores are short, steps go first and a checkpoint takes longer. */
+function giveWay(): void {
+  if (process.platform !== 'linux') return;
+  const thread = Number(path.basename(readlinkSync('/proc/thread-self')));
+  setPriority(thread, constants.priority.PRIORITY_BELOW_NORMAL);
+}
+
+giveWay();
 
 /** Hashes and writes checkpoints, so that neither holds up a step or a lease. */
 parentPort?.on('message', (checkpoint: CheckpointToWrite | 'close') => {
