@@ -1,12 +1,17 @@
 // A worker of the exchange benchmark: a real process that fills gradients, pushes them and pulls the next version.
 import { connectParameters } from '@showtell/shared/rpc/channel.js';
+import { SessionToken } from '@showtell/shared/rpc/session-token.js';
 import { allocateSegments, layOut } from '@showtell/shared/tensors/layout.js';
 import { ParameterClient } from '@showtell/worker/parameters/client.js';
 
-const { address, specs, index, wire, sharedMemory, rows, width } = JSON.parse(process.argv[2]);
+const { address, specs, index, wire, sharedMemory, shards, token, rows, width } = JSON.parse(process.argv[2]);
 const layout = layOut(specs);
 const service = connectParameters(address);
-const client = await ParameterClient.open({ service, layout, worker: `w${index}`, wire, sharedMemory });
+const links = shards.map(({ address: of, sharedMemory: directory, sharedMemoryNonce: nonce }) => ({
+  service: connectParameters(of, { session: new SessionToken(token) }),
+  sharedMemory: directory === '' ? null : { directory, nonce },
+}));
+const client = await ParameterClient.open({ service, layout, worker: `w${index}`, wire, sharedMemory, shards: links });
 const gradient = allocateSegments(layout);
 for (const values of Object.values(gradient)) values.fill(1e-3);
 const numbers = Array.from({ length: rows }, (_, i) => i * 7);

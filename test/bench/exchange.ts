@@ -1,9 +1,17 @@
 import { type ChildProcess, execFile, fork } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { ShardProcesses } from '@showtell/coordinator/local/shard-processes.js';
 import { modelParameters } from '@showtell/coordinator/model-parameters.js';
-import { ParameterServer } from '@showtell/coordinator/parameter-server/parameter-server.js';
+import {
+  ParameterServer,
+  type ParameterServerOptions,
+} from '@showtell/coordinator/parameter-server/parameter-server.js';
+import { RemoteShard } from '@showtell/coordinator/parameter-server/remote-shard.js';
 import { parameterHandlers } from '@showtell/coordinator/parameter-server/service.js';
 import type { SessionRequest, SessionResponse } from '@showtell/shared/generated/showtell/v1/parameters.js';
 import type { ServerDuplexStream } from '@grpc/grpc-js';
@@ -23,6 +31,8 @@ interface Exchange {
   readonly name: string;
   readonly wire: Job['wire']['dtype'];
   readonly sharedMemory: boolean;
+  /** Processes that the parameters are divided over; absent: the server alone has them. */
+  readonly shards?: number;
   readonly target: number | null;
 }
 
@@ -31,6 +41,10 @@ const exchanges: readonly Exchange[] = [
   { name: 'exchange, shared memory, bfloat16', wire: 'bfloat16', sharedMemory: true, target: null },
   { name: 'exchange, gRPC alone, float32', wire: 'float32', sharedMemory: false, target: null },
   { name: 'exchange, gRPC alone, bfloat16', wire: 'bfloat16', sharedMemory: false, target: null },
+  { name: 'exchange, shared memory, float32, 2 shards', wire: 'float32', sharedMemory: true, shards: 2, target: null },
+  { name: 'exchange, shared memory, float32, 4 shards', wire: 'float32', sharedMemory: true, shards: 4, target: null },
+  { name: 'exchange, gRPC alone, float32, 2 shards', wire: 'float32', sharedMemory: false, shards: 2, target: null },
+  { name: 'exchange, gRPC alone, float32, 4 shards', wire: 'float32', sharedMemory: false, shards: 4, target: null },
 ];
 
 /**
@@ -65,11 +79,12 @@ export interface Exchanging {
 
 /** Has two worker processes exchange gradients and versions of im2txt's size with a parameter server as long as `use` lasts. */
 export async function exchanging<T>(
-  { wire, sharedMemory }: Pick<Exchange, 'wire' | 'sharedMemory'>,
+  { wire, sharedMemory, shards }: Pick<Exchange, 'wire' | 'sharedMemory' | 'shards'>,
   use: (parts: Exchanging) => Promise<T>,
 ): Promise<T> {
   const job = jobSchema.parse({ batch: { examples: 8, units: 2 }, wire: { dtype: wire } });
   const { specs, layout } = modelParameters(job);
+  await using processes = shards === undefined ? null : await startShards(shards);
   await using server = await ParameterServer.open({
     layout,
     specs,
@@ -79,7 +94,10 @@ export async function exchanging<T>(
     generation: 1,
     threads: job.cluster.parameterThreads,
     sharedMemory: sharedMemory ? '/dev/shm' : null,
+    divided: processes === null ? null : processes.divided,
   });
+  const sessions = [0, 1].map((index) => ({ worker: `w${index}`, token: `of w${index}` }));
+  await server.setSessions(sessions);
   const grpc = newGrpcServer();
   const refuse = (): void => undefined;
   grpc.addService(sealedParameterService, {
@@ -106,6 +124,8 @@ export async function exchanging<T>(
           index,
           wire,
           sharedMemory: server.sharedMemory,
+          shards: sharedMemory ? server.shards : server.shards.map((shard) => ({ ...shard, sharedMemory: '' })),
+          token: sessions[index]?.token,
           rows: distinctWords,
           width: job.model.decoder.embedding,
         }),
@@ -132,6 +152,25 @@ export async function exchanging<T>(
     for (const worker of workers) worker.kill();
     grpc.forceShutdown();
   }
+}
+
+/** Real processes of `showtell ps`, and the way to them. */
+async function startShards(
+  count: number,
+): Promise<AsyncDisposable & { readonly divided: NonNullable<ParameterServerOptions['divided']> }> {
+  const logFolder = mkdtempSync(join(tmpdir(), 'showtell-bench-'));
+  const processes = await ShardProcesses.start({ count, host: '127.0.0.1', logFolder, onStart: () => undefined });
+  const fail = (error: Error): void => console.error(error);
+  return {
+    divided: {
+      shards: count,
+      open: (part) => RemoteShard.open(processes.addresses[part.shard] ?? '', part, fail),
+    },
+    [Symbol.asyncDispose]: async () => {
+      await processes[Symbol.asyncDispose]();
+      rmSync(logFolder, { recursive: true, force: true });
+    },
+  };
 }
 
 async function exchangeOnce(worker: ChildProcess): Promise<{ computed: number; held: number }> {
