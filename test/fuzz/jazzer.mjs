@@ -15,6 +15,8 @@ const options = new OptionsManager(OptionSource.DefaultCLIOptions).merge(
     fuzzTarget: fileURLToPath(new URL('entry.ts', import.meta.url)),
     includes: ['packages/shared/dist', 'packages/coordinator/dist', 'packages/worker/dist'],
     sync: own.includes('--sync'),
+    // It stands in the place of libFuzzer's own argument.
+    timeout: 60_000,
     // What they look for needs paths and commands that come from the input; here files are the harness's own.
     disableBugDetectors: ['command-injection', 'path-traversal', 'ssrf'],
     fuzzerOptions: own.filter((argument) => argument !== '--sync'),

@@ -76,13 +76,16 @@ async function fuzzOne(target: string): Promise<Outcome> {
       ...(asynchronous.has(target) ? [] : ['--sync']),
       ...[grown, corpusFolder(target)],
       ...[`-runs=${values.runs}`, `-max_total_time=${values.seconds}`, `-artifact_prefix=${artifacts}/${target}-`],
-      ...['-timeout=60', '-rss_limit_mb=2048', '-max_len=16384', '-print_final_stats=1'],
+      ...['-rss_limit_mb=2048', '-max_len=16384', '-print_final_stats=1'],
     ],
     { env: { ...process.env, SHOWTELL_FUZZ_TARGET: target }, stdio: ['ignore', 'pipe', 'pipe'] },
   );
   let runs = 0;
   let finding: string | null = null;
+  const last: string[] = [];
   const look = (line: string): void => {
+    last.push(line);
+    if (last.length > 30) last.shift();
     runs = Math.max(runs, Number(/^#(\d+)\s|number_of_executed_units: (\d+)/.exec(line)?.slice(1).find(Boolean) ?? 0));
     finding ??= /^(?:==\d+== )?(?:ERROR: libFuzzer: .*|ERROR: .*|(?:Uncaught )?\w*Error: .*)/.exec(line)?.[0] ?? null;
     if (line.includes('Test unit written to')) finding = `${finding ?? 'a finding'} (${line.split(' ').at(-1) ?? ''})`;
@@ -91,6 +94,9 @@ async function fuzzOne(target: string): Promise<Outcome> {
   const code = await new Promise<number>((resolve) => child.once('close', (status) => resolve(status ?? 1)));
   rmSync(grown, { recursive: true, force: true });
   if (code === 0) finding = null;
-  else finding ??= `it ended with ${code}`;
+  else {
+    finding ??= `it ended with ${code}`;
+    process.stderr.write(`${last.join('\n')}\n`);
+  }
   return { target, runs, seconds: Math.round((performance.now() - began) / 1000), finding };
 }

@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { Job } from '@showtell/shared/job/job.js';
-import { loadJob, parseJob } from '@showtell/shared/job/load-job.js';
+import { loadJob, parseJob, parseYaml } from '@showtell/shared/job/load-job.js';
 import { presets } from '@showtell/shared/job/presets.js';
 import { ShowtellError } from '@showtell/shared/errors.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
@@ -169,5 +169,13 @@ describe('a job file on disk', () => {
     await expect(loadJob(file)).rejects.toMatchObject({ code: 'job/not-yaml' });
     writeFileSync(file, 'seed: one\n');
     await expect(loadJob(file)).rejects.toMatchObject({ code: 'job/invalid', facts: { source: file } });
+  });
+
+  it.each(['[', '{a: ', '- ', '? '])('nested too deep, as %j: the stack may end the process', (one) => {
+    const detail = 'it is nested more than 100 deep, a job is not.';
+    expect(() => parseYaml(one.repeat(101), 'a')).toThrow(detail);
+    expect(() => parseYaml(one.repeat(200_000), 'a')).toThrow(detail);
+    expect(() => parseJob({}, [`name=${one.repeat(101)}`])).toThrow('name=');
+    expect(() => parseYaml(`${'['.repeat(100)}${']'.repeat(100)}`, 'a')).not.toThrow();
   });
 });

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { parse, parseDocument } from 'yaml';
+import { Lexer, parse, parseDocument, Parser } from 'yaml';
 import type { z } from 'zod';
 import { ShowtellError } from '../errors.js';
 import { quoted } from '../quoted.js';
@@ -8,6 +8,7 @@ import { presets } from './presets.js';
 
 /** Far beyond any job: the parser's time grows faster than the text. */
 const mostCharacters = 1_048_576;
+const deepest = 100;
 
 type Tree = Record<string, unknown>;
 
@@ -31,8 +32,10 @@ function parseOverride(override: string): Tree {
   const path = override.slice(0, Math.max(equals, 0)).split('.');
   if (equals < 1 || path.some((part) => part === '')) throw new ShowtellError('job/bad-override', { override });
   let value: unknown;
+  const text = override.slice(equals + 1);
+  if (isDeeperThan(deepest, text)) throw new ShowtellError('job/bad-override', { override });
   try {
-    value = parse(override.slice(equals + 1));
+    value = parse(text);
   } catch (cause) {
     throw new ShowtellError('job/bad-override', { override }, { cause });
   }
@@ -106,6 +109,8 @@ export async function readYaml(file: string, what: string): Promise<unknown> {
 export function parseYaml(text: string, file: string): unknown {
   if (text.length > mostCharacters)
     throw new ShowtellError('job/not-yaml', { file, detail: `it is ${text.length} characters long, a job is not.` });
+  if (isDeeperThan(deepest, text))
+    throw new ShowtellError('job/not-yaml', { file, detail: `it is nested more than ${deepest} deep, a job is not.` });
   try {
     const document = parseDocument(text);
     const [problem] = document.errors;
@@ -113,8 +118,24 @@ export function parseYaml(text: string, file: string): unknown {
     return document.toJS() as unknown;
   } catch (cause) {
     if (cause instanceof ShowtellError) throw cause;
-    // Nested beyond the stack, or aliases that grow without end.
+    // Such as aliases that grow without end.
     const detail = cause instanceof Error ? cause.message : String(cause);
     throw new ShowtellError('job/not-yaml', { file, detail }, { cause });
   }
+}
+
+/**
+ * Whether collections stand within one another beyond a depth. What makes values of them goes into each by a call of its
+ * own, and where the stack ends V8 may end the process instead of throwing: it does when a regular expression is to be
+ * compiled there.
+ */
+function isDeeperThan(depth: number, text: string): boolean {
+  const parser = new Parser();
+  for (const lexeme of new Lexer().lex(text)) {
+    // It goes as far as it is asked to.
+    Array.from(parser.next(lexeme));
+    // The document itself is the lowest.
+    if (parser.stack.length > depth + 1) return true;
+  }
+  return false;
 }
