@@ -116,11 +116,9 @@ export class Coordinator {
       cluster: { lookAhead },
     };
     const state = { step, phase: 'decoder-only', switchedAt: null, missing } as const;
-    return this.dispatcher.advance(
-      step,
-      openSteps(job, state, step + missing.length, steps, 0, () => false),
-      'decoder-only',
-    );
+    const open = openSteps(job, state, step + missing.length, steps, 0, () => false);
+    this.server.openUntil = open.until;
+    return this.dispatcher.advance(step, open, 'decoder-only');
   }
 
   private announce(): void {

@@ -27,6 +27,8 @@ export interface Gradient {
 export class Server {
   private round: GradientRound;
   private applied: AppliedUnits;
+  /** Where each unit is applied as it comes: none from this one on has been offered. */
+  openUntil = 0;
 
   constructor(
     readonly generation: number,
@@ -64,10 +66,11 @@ export class Server {
       phase: 'decoder-only',
       units: this.units,
       unitExamples: 1,
+      unitTokens: 1,
       wire: 'float32',
       embeddingRows: 0,
       counted: this.round.counted,
-      asynchronous: maxStaleness === null ? null : { applied, maxStaleness },
+      asynchronous: maxStaleness === null ? null : { applied, openUntil: this.openUntil, maxStaleness },
     });
     if (verdict.kind !== 'wanted') return { verdict, complete: false };
     if (maxStaleness === null) this.checkStep(header, computedOn);

@@ -22,6 +22,7 @@ export class Session {
         if (message !== undefined) this.toWorker.push(message);
       },
       end: () => this.endAtCoordinator(),
+      writableLength: 0,
     });
     // The handler uses no more of a duplex stream than this.
     workers.serve(stream as unknown as Parameters<typeof workers.serve>[0]);

@@ -95,5 +95,7 @@ export class Broker implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     const closed = this.bus.drain().catch(() => this.bus.close());
     await Promise.race([closed, new Promise((resolve) => setTimeout(resolve, closeMs).unref())]);
+    // Where the connection is down, draining ends and leaves it trying to come back.
+    if (!this.bus.isClosed()) await this.bus.close();
   }
 }

@@ -57,7 +57,8 @@ export class Control implements RunControl {
   }
 
   pause(): void {
-    if (this.release !== null) return;
+    // What ends would wait for a person who has seen it end.
+    if (this.release !== null || this.reason !== null) return;
     this.resumed = new Promise((resolve) => (this.release = resolve));
     this.askedListener(true);
   }

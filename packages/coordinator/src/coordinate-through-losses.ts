@@ -23,9 +23,11 @@ export async function* coordinateThroughLosses(
   const { folder, log } = options;
   let { generation } = options;
   let isPaused = false;
+  let switchOrdered = false;
   for (let losses = 1; ; losses++) {
     const attempt = new Control();
     if (isPaused) attempt.pause();
+    if (switchOrdered) attempt.orderSwitch();
     const forget = control.onInterruption((why) => (why.type === 'stop' ? attempt.stop() : attempt.fail(why.error)));
     try {
       for await (const event of coordinate({ ...options, generation }, attempt)) {
@@ -45,6 +47,7 @@ export async function* coordinateThroughLosses(
       forget();
     }
     isPaused = attempt.isPaused;
+    switchOrdered = attempt.takeSwitchOrder();
     generation = folder.claimGeneration();
   }
 }

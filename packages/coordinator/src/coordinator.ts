@@ -27,6 +27,7 @@ import { EvaluationRound } from './evaluation/evaluation-round.js';
 import { EvaluationThread } from './evaluation/evaluation-thread.js';
 import { imagesFrom, removeUnfinished, saveEvaluation } from './evaluation/samples.js';
 import { Journal } from './journal.js';
+import { limited } from './line-limit.js';
 import { openCoordinatorMetrics, type CoordinatorMetrics } from './metrics.js';
 import { modelParameters } from './model-parameters.js';
 import { noteStart, observe } from './observe.js';
@@ -110,7 +111,7 @@ export async function* coordinate(options: CoordinatorOptions, control: Control)
   );
 
   await using evaluation = await EvaluationThread.open(dataset.location, job);
-  await using server = await ParameterServer.open({
+  await using server = await openServer(control, {
     ...parameters,
     job,
     state: {
@@ -127,6 +128,10 @@ export async function* coordinate(options: CoordinatorOptions, control: Control)
     traces,
     divided: options.shards == null ? null : dividedOver(options.shards, control),
   });
+  if (server === null) {
+    yield { type: 'stopped', step: start.state.step };
+    return;
+  }
 
   const beside = new Beside(log);
   await using broker = await Broker.open({
@@ -148,6 +153,8 @@ export async function* coordinate(options: CoordinatorOptions, control: Control)
     const shards = unit.work?.$case === 'evaluation' ? dataset.split('val').shards : train.shards;
     return records.map(({ shard, offset }) => `${shards[shard]?.file ?? shard}@${offset}`).join(', ');
   };
+  // What workers cause: how much that is, is theirs to say.
+  const workersLog = limited(log, 10);
   const dispatcher: Dispatcher = new Dispatcher({
     run: identity.run,
     generation: generation.number,
@@ -160,7 +167,7 @@ export async function* coordinate(options: CoordinatorOptions, control: Control)
     onOfferedAgain: (unit, reason, detail) => {
       // That was counted when it was given back.
       if (reason !== 'given-back') series.unitsRedelivered.inc({ reason });
-      log.warn('a unit is offered again', { ...unitFields(unit), reason, detail });
+      workersLog.warn('a unit is offered again', { ...unitFields(unit), reason, detail });
     },
     onBrokerAway: (error) => broker.noteAway(error),
     onSuspectStep: (step) => offerOrphansSoon(beside, dispatcher, step),
@@ -184,7 +191,7 @@ export async function* coordinate(options: CoordinatorOptions, control: Control)
       sharedMemoryNonce: server.sharedMemory?.nonce ?? '',
       shards: server.shards,
     },
-    workerEvents({ series, log, beside, dispatcher, server, workers: () => workers }),
+    workerEvents({ series, log: workersLog, beside, dispatcher, server, workers: () => workers }),
     gate,
   );
   server.onVersion((current) => {
@@ -214,7 +221,7 @@ export async function* coordinate(options: CoordinatorOptions, control: Control)
       round,
       canaries,
       series,
-      log,
+      log: workersLog,
       beside,
       tracing: traces.tracing,
       headerFault: gate.headerFault,
@@ -341,10 +348,26 @@ export async function* coordinate(options: CoordinatorOptions, control: Control)
   }
 }
 
+/** @returns null when the run was stopped while a shard was waited for: what it has is on disk */
+async function openServer(control: Control, options: ParameterServerOptions): Promise<ParameterServer | null> {
+  try {
+    return await ParameterServer.open(options);
+  } catch (error) {
+    if (isShardLost(error) && control.interruption?.type === 'stop') return null;
+    throw error;
+  }
+}
+
 function dividedOver(shards: readonly string[], control: Control): NonNullable<ParameterServerOptions['divided']> {
   return {
     shards: shards.length,
-    open: (part) => RemoteShard.open(shards[part.shard] ?? '', part, (error) => control.fail(error)),
+    open: (part) =>
+      RemoteShard.open(
+        shards[part.shard] ?? '',
+        part,
+        (error) => control.fail(error),
+        () => control.interruption === null,
+      ),
   };
 }
 

@@ -227,24 +227,44 @@ export class Dispatcher {
   async workerLeft(worker: Worker, died: boolean): Promise<void> {
     this.suspectBefore = this.horizon;
     this.lastResults.delete(worker.id);
+    const suspects = this.suspects(worker);
     for (const { unit: id } of worker.leases.values()) {
-      if (died && id.step === this.current && this.options.workers().list.length > 0)
+      if (died && suspects.has(offerKey(id)) && this.options.workers().list.length > 0)
         if (this.blame(id, worker, 'the worker died while it held the unit')) return;
       await this.offerAgain(id, 'worker-lost', `worker ${worker.id} ${died ? 'died' : 'left'}`);
     }
   }
 
+  /**
+   * What a worker that died may have died of: all it held that the current work waits for. Where each unit is applied as it
+   * comes that would be everything; there it is what it held longest, since it computes them in turn.
+   */
+  private suspects({ leases }: Worker): ReadonlySet<string> {
+    const needed = [...leases.keys()].filter((key) => {
+      const held = this.outstanding.get(key);
+      return held !== undefined && this.isNeeded(held);
+    });
+    return new Set(this.options.isAsynchronous ? needed.slice(0, 1) : needed);
+  }
+
   /** @param code of the error table; empty for none */
   async unitFailed(worker: Worker, id: UnitId, detail: string, code: string): Promise<void> {
+    const held = this.outstanding.get(offerKey(id));
+    const again = held?.faults.hasFailedBy(worker.id) === true && this.options.workers().list.length > 1;
     if (this.blame(id, worker, detail, code)) return;
-    await this.offerAgain(id, 'unit-failed', `worker ${worker.id} could not compute it: ${detail}`);
+    const offer = (): Promise<void> =>
+      this.offerAgain(id, 'unit-failed', `worker ${worker.id} could not compute it: ${detail}`);
+    // Who is quick to fail would be the first to have it again.
+    if (again) this.options.soon(offer);
+    else await offer();
   }
 
   /** A gradient that is not finite, or no gradient: it is computed once more, elsewhere as it comes, before it counts. */
   async refused(id: UnitId, worker: string, detail: string): Promise<void> {
     const held = this.outstanding.get(offerKey(id));
     if (held === undefined) return;
-    const error = held.faults.refused(worker, detail, () => this.accuse(held));
+    const workers = this.options.workers().list.length;
+    const error = held.faults.refused({ worker, detail }, workers, () => this.accuse(held));
     if (error !== null) this.options.onPoison(error);
     else await this.offerAgain(id, 'refused', `its result was refused: ${detail}`);
   }
@@ -398,7 +418,8 @@ export class Dispatcher {
   /** @returns whether the run ends for it, so that it need not be offered again */
   private blame(id: UnitId, worker: Worker, detail: string, code = ''): boolean {
     const held = this.outstanding.get(offerKey(id));
-    const error = held?.faults.failed(worker.id, detail, code, () => this.accuse(held)) ?? null;
+    const workers = this.options.workers().list.length;
+    const error = held?.faults.failed({ worker: worker.id, detail }, code, workers, () => this.accuse(held)) ?? null;
     if (error !== null) this.options.onPoison(error);
     return error !== null;
   }

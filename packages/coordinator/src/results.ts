@@ -8,7 +8,6 @@ import {
 import type { Job } from '@showtell/shared/job/job.js';
 import type { Plan } from '@showtell/shared/plan/plan.js';
 import { unitFields } from '@showtell/shared/plan/unit-fields.js';
-import type { Logger } from '@showtell/shared/service/log.js';
 import type { Tracing } from '@showtell/shared/service/tracing.js';
 import { gradientBody, isSegmentName } from '@showtell/shared/tensors/gradient-body.js';
 import type { Beside } from './beside.js';
@@ -16,6 +15,7 @@ import type { Canaries } from './canaries.js';
 import type { Dispatcher } from './dispatcher.js';
 import type { EvaluationRound } from './evaluation/evaluation-round.js';
 import type { Journal } from './journal.js';
+import type { Lines } from './line-limit.js';
 import type { CoordinatorMetrics } from './metrics.js';
 import type { ParameterServer } from './parameter-server/parameter-server.js';
 import { parameterHandlers, type HeaderCheck } from './parameter-server/service.js';
@@ -31,7 +31,7 @@ export interface ResultsParts {
   readonly round: EvaluationRound;
   readonly canaries: Canaries;
   readonly series: CoordinatorMetrics['series'];
-  readonly log: Logger;
+  readonly log: Lines;
   readonly beside: Beside;
   readonly tracing: Tracing;
   /** Who may send what. */

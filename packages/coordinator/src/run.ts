@@ -263,6 +263,7 @@ export async function* run(parts: RunParts, from: RunState): AsyncGenerator<RunE
       state.rolledBack === null && isDecisionDue(parts, { ...state, step: at });
     const open = openSteps(job, state, opened, end, decidedAt, isDecidedAt);
     opened = open.until;
+    server.openUnits(opened);
     // The step's own units were offered while the one before was taken, so their results may come before these offers.
     const taken = Promise.all([
       server.step({ step, phase: state.phase, learningRate: rate, nextPhase }),

@@ -1,4 +1,5 @@
 import { ShowtellError } from '@showtell/shared/errors.js';
+import { openWindow } from '@showtell/shared/job/asynchronous.js';
 import type { Job } from '@showtell/shared/job/job.js';
 import type { Logger } from '@showtell/shared/service/log.js';
 import type { Segments } from '@showtell/shared/tensors/layout.js';
@@ -82,8 +83,15 @@ async function beginning({
   if (origin.manifest.vocabularySha256 !== vocabularySha256)
     throw new ShowtellError('checkpoint/other-vocabulary', { path: forkedFrom, directory: job.data.directory ?? '' });
   const begin = contentOf(origin, lineage, rolledBack);
-  // An asynchronous origin's open units mean nothing to a plan that goes step by step.
-  return job.asynchronous === null ? { ...begin, state: { ...begin.state, missing: [] } } : begin;
+  return keepsOpenUnits(job, begin.state) ? begin : { ...begin, state: { ...begin.state, missing: [] } };
+}
+
+/**
+ * Whether units that an asynchronous origin had still open are the fork's to apply: they mean nothing to a plan that goes step
+ * by step, and where fewer may be open no worker would compute one from that far back.
+ */
+function keepsOpenUnits({ asynchronous }: Job, { step, missing: [first = step] }: RunState): boolean {
+  return asynchronous !== null && step <= first + openWindow(asynchronous);
 }
 
 /** 1, and one more for each rollback. */

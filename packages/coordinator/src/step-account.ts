@@ -78,7 +78,8 @@ export class StepAccount implements AsyncDisposable {
   /** Notes a step. Writes follow one another in the background; a lost tail is computed again with its steps. */
   add(step: AccountedStep): void {
     this.waiting.push(Buffer.from(`${JSON.stringify(step)}\n`));
-    if (this.waiting.length > mostWaiting) this.waiting.shift();
+    // The first may be half written.
+    if (this.waiting.length > mostWaiting) this.waiting.splice(1, 1);
     this.pending = this.pending.then(() => this.write());
   }
 

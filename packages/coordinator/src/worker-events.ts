@@ -1,7 +1,7 @@
 import { unitFields } from '@showtell/shared/plan/unit-fields.js';
-import type { Logger } from '@showtell/shared/service/log.js';
 import type { Beside } from './beside.js';
 import type { Dispatcher } from './dispatcher.js';
+import type { Lines } from './line-limit.js';
 import type { CoordinatorMetrics } from './metrics.js';
 import type { ParameterServer } from './parameter-server/parameter-server.js';
 import type { Workers, WorkersEvents } from './workers.js';
@@ -11,7 +11,7 @@ export const orphanMs = 500;
 
 export interface WorkerEventsParts {
   readonly series: Pick<CoordinatorMetrics['series'], 'workers' | 'workersRefused' | 'unitsRedelivered'>;
-  readonly log: Logger;
+  readonly log: Lines;
   readonly beside: Beside;
   readonly dispatcher: Dispatcher;
   readonly server: Pick<ParameterServer, 'forgetWorker'>;

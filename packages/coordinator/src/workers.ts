@@ -1,4 +1,4 @@
-import type { ServerDuplexStream } from '@grpc/grpc-js';
+import { status, type ServerDuplexStream } from '@grpc/grpc-js';
 import {
   Command_Kind,
   type Hello,
@@ -12,6 +12,7 @@ import {
   type WorkerReport,
 } from '@showtell/shared/generated/showtell/v1/parameters.js';
 import type { UnitId } from '@showtell/shared/generated/showtell/v1/unit.js';
+import { longestText } from './security/call-guard.js';
 import { unguarded, type SessionGate, type Visit } from './security/visit.js';
 import { sharesBetween, type WorkerShares } from './worker-shares.js';
 
@@ -73,6 +74,9 @@ export function offerKey(id: Pick<UnitId, 'lineage' | 'step' | 'index' | 'evalua
   return `${id.lineage}/${id.step}/${id.evaluation ? 'e' : 'u'}${id.index}`;
 }
 
+/** So many messages may wait for a worker that does not read them: one that was stopped a while has hundreds. */
+const mostUnread = 4_096;
+
 /** Far more than a worker has room for; the rest of what one says it took is not kept. */
 const mostLeases = 1_000;
 
@@ -105,7 +109,8 @@ export class Workers {
 
   /** Asks one worker for a unit that another holds. */
   offer(worker: string, offer: UnitOffer): void {
-    this.members.get(worker)?.session.write({ message: { $case: 'offer', value: offer } });
+    const member = this.members.get(worker);
+    if (member !== undefined) this.send(member, { message: { $case: 'offer', value: offer } });
   }
 
   /** Tells everyone, and whoever joins later, which parameters are current. */
@@ -223,14 +228,20 @@ export class Workers {
         const { unit } = message.value;
         if (unit === undefined) return;
         member.leases.delete(offerKey(unit));
-        this.events.leaseReturned(member, { ...message.value, unit });
+        this.events.leaseReturned(member, {
+          ...message.value,
+          unit,
+          reason: message.value.reason.slice(0, longestText),
+        });
         return;
       }
       case 'unitFailure': {
         const { unit } = message.value;
         if (unit === undefined) return;
-        member.leases.delete(offerKey(unit));
-        this.events.unitFailed(member, { ...message.value, unit });
+        // Of what it does not hold it can say nothing.
+        if (!member.leases.delete(offerKey(unit))) return;
+        const { code, text } = message.value;
+        this.events.unitFailed(member, { unit, code: code.slice(0, longestText), text: text.slice(0, longestText) });
         return;
       }
       case 'report':
@@ -277,6 +288,18 @@ export class Workers {
   }
 
   private broadcast(response: SessionResponse): void {
-    for (const member of this.members.values()) member.session.write(response);
+    for (const member of [...this.members.values()]) this.send(member, response);
+  }
+
+  /** Ends the session of a worker that reads nothing: what waits for it would grow without end. */
+  private send(member: Member, response: SessionResponse): void {
+    const { session } = member;
+    if (session.writableLength < mostUnread) {
+      session.write(response);
+      return;
+    }
+    const details = `${mostUnread} messages wait to be read`;
+    // Not destroy(): grpc-js sends no status for a stream that is destroyed.
+    session.emit('error', Object.assign(new Error(details), { code: status.RESOURCE_EXHAUSTED, details }));
   }
 }

@@ -111,6 +111,7 @@ export async function runWorker(options: WorkerOptions): Promise<number> {
     const onBusState = (change: string): void => {
       named.info('bus', { change });
       if (change === 'reconnected') metrics.series.reconnects.inc({ to: 'nats' });
+      if (change === 'lost') worker?.lose();
     };
     const join = (address: string) => Membership.join({ address, hello, job, layout, onBusState }, events);
     const member = await joinWhenThere(options, join, () => life.ending);

@@ -112,6 +112,12 @@ export class Worker {
     },
   };
 
+  /** The way to units is gone for good: whoever has this worker joins anew. */
+  lose(): void {
+    this.departure ??= 'lost';
+    this.bell.ring();
+  }
+
   /** Takes no more units, gives back those not begun, ends what is being computed. */
   drain(): void {
     this.draining = true;
@@ -126,10 +132,7 @@ export class Worker {
     const { job } = this.parts;
     const { run } = member.session.welcome;
     this.log = this.parts.log.child({ run });
-    void member.session.ended.then(() => {
-      this.departure ??= 'lost';
-      this.bell.ring();
-    });
+    void member.session.ended.then(() => this.lose());
     using held = new HeldUnits(job.cluster.leaseSeconds, {
       taken: (unit) => member.session.send({ $case: 'leaseTaken', value: { unit } }),
       returned: (unit, reason, dropped) =>

@@ -31,6 +31,7 @@ const expected: Expected = {
   phase: 'decoder-only',
   units: 4,
   unitExamples: 8,
+  unitTokens: 160,
   wire: 'float32',
   embeddingRows: 10,
   counted: new Map([[3, { worker: 'w', attempt: 0 }]]),

@@ -8,6 +8,13 @@ const asynchronous = { maxStaleness: 4 };
 const given = job({ batch: { examples: 4, units: 1 }, asynchronous });
 type Cluster = Awaited<ReturnType<typeof startCluster>>;
 
+/** Every unit up to a hundred has been offered. */
+async function start(options: Partial<Parameters<typeof startCluster>[0]> = {}): Promise<Cluster> {
+  const cluster = await startCluster({ job: given, ...options });
+  cluster.server.openUnits(100);
+  return cluster;
+}
+
 /** The gradient of unit `step`, computed with a version. */
 function unit(
   version: Parameters<typeof unitGradient>[0],
@@ -27,7 +34,7 @@ describe.each([
   ['two shards', true, 2],
 ])('each unit is an update of its own, by %s', (_, shared, shards) => {
   it('is applied as it comes, out of order and on an older version; the same again is told that it counts', async () => {
-    await using cluster = await startCluster({ job: given, shards });
+    await using cluster = await start({ shards });
     const first = cluster.server.version;
     const [a, b] = [await cluster.connect('a', shared), await cluster.connect('b', shared)];
     // The second waits for the first one's update, of which it knows nothing.
@@ -44,7 +51,7 @@ describe.each([
   });
 
   it('is refused where its version is too old, and the values stay', async () => {
-    await using cluster = await startCluster({ job: given, shards });
+    await using cluster = await start({ shards });
     const first = cluster.server.version;
     const a = await cluster.connect('a', shared);
     for (let step = 0; step < 5; step++) {
@@ -65,7 +72,7 @@ describe.each([
 
 it('goes on from a checkpoint that lacks units, and goes back to one', async () => {
   const state = { step: 3, lineage: 0, phase: 'joint', parameters: randomSegments(1), optimizer: null } as const;
-  await using cluster = await startCluster({ job: given, state: { ...state, missing: [1] } });
+  await using cluster = await start({ state: { ...state, missing: [1] } });
   const a = await cluster.connect('a');
   expect((await a.push(unit(cluster.server.version, 3))).verdict).toBe(Verdict.VERDICT_DUPLICATE);
   const taken = next(cluster);
@@ -73,8 +80,25 @@ it('goes on from a checkpoint that lacks units, and goes back to one', async () 
   expect((await taken).missing).toEqual([]);
 
   await cluster.server.rewind({ ...state, step: 2, lineage: 1, missing: [0] });
+  // Nothing has been offered since then.
+  expect((await a.push(unit(cluster.server.version, 3))).verdict).toBe(Verdict.VERDICT_INVALID);
+  cluster.server.openUnits(4);
   const again = next(cluster);
   expect((await a.push(unit(cluster.server.version, 2))).verdict).toBe(Verdict.VERDICT_DUPLICATE);
   expect((await a.push(unit(cluster.server.version, 3))).verdict).toBe(Verdict.VERDICT_ACCEPTED);
   expect((await again).missing).toEqual([0]);
+});
+
+it('takes no unit that has not been offered, however far ahead: what is missing before it would be without end', async () => {
+  await using cluster = await start();
+  cluster.server.openUnits(3);
+  const a = await cluster.connect('a');
+  for (const step of [3, 1_000_000_000]) {
+    const gradient = { ...unit(cluster.server.version, step), examples: 0, dense: {} };
+    const { verdict, detail } = await a.push(gradient as unknown as UnitGradient);
+    expect([verdict, detail]).toEqual([Verdict.VERDICT_INVALID, `unit ${step} has not been offered`]);
+  }
+  const taken = next(cluster);
+  expect((await a.push(unit(cluster.server.version, 2))).verdict).toBe(Verdict.VERDICT_ACCEPTED);
+  expect((await taken).missing).toEqual([0, 1]);
 });

@@ -10,6 +10,9 @@ import { StepTraces } from '../step-traces.js';
 import type { EvaluationThread } from './evaluation-thread.js';
 import type { EvaluationResult } from './evaluation.js';
 
+/** Far beyond any caption, and what a beam ends with. */
+const [mostWords, mostCharacters, mostCaptions] = [1_000, 8_192, 32];
+
 interface Round {
   readonly step: number;
   readonly lineage: number;
@@ -55,16 +58,26 @@ export class EvaluationRound {
     if (records.length !== this.evaluation.work[unit.index]?.value.records.length)
       return { verdict: Verdict.VERDICT_INVALID, detail: `unit ${unit.index} does not have ${records.length} records` };
     if (round.results[unit.index] !== undefined) return { verdict: Verdict.VERDICT_DUPLICATE, detail: '' };
-    const bad = records.findIndex((record) => !Number.isFinite(record.lossSum));
-    if (bad !== -1)
-      return {
-        verdict: Verdict.VERDICT_INVALID,
-        detail: `the loss of record ${bad} of unit ${unit.index} is not finite`,
-      };
+    for (const [i, record] of records.entries()) {
+      const fault = faultOf(record);
+      if (fault !== null)
+        return { verdict: Verdict.VERDICT_INVALID, detail: `record ${i} of unit ${unit.index}: ${fault}` };
+    }
     round.results[unit.index] = records;
     round.missing--;
     this.dispatcher.settle(unit, worker);
     if (round.missing === 0) round.done(round.results.map((result) => result ?? []));
     return { verdict: Verdict.VERDICT_ACCEPTED, detail: '' };
   }
+}
+
+/** What is wrong with a record's result, whose numbers decide and whose captions are kept; null: nothing. */
+function faultOf({ lossSum, tokens, captions }: RecordEvaluation): string | null {
+  if (!Number.isFinite(lossSum)) return 'its loss is not finite';
+  if (tokens > mostWords) return `it has ${tokens} words of at most ${mostWords}`;
+  if (captions.length > mostCaptions) return `it has ${captions.length} captions of at most ${mostCaptions}`;
+  const isLong = captions.some(
+    ({ caption, wordProbabilities }) => caption.length > mostCharacters || wordProbabilities.length > mostWords,
+  );
+  return isLong ? 'a caption is too long to be one' : null;
 }

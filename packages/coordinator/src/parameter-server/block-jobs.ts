@@ -101,4 +101,6 @@ export type BlockAnswer =
   | { readonly kind: 'done' }
   /** A value of the leaf is not finite. */
   | { readonly kind: 'not-finite'; readonly tensor: string }
+  /** The leaf's file is not there any more: its worker took it away. */
+  | { readonly kind: 'missing' }
   | { readonly kind: 'failed'; readonly message: string; readonly code: string | null };

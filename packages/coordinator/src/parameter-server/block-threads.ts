@@ -34,6 +34,7 @@ export class BlockThreads {
     const answers = await Promise.all(this.#threads.map((thread) => this.#ask(thread, job)));
     return (
       answers.find(({ kind }) => kind === 'failed') ??
+      answers.find(({ kind }) => kind === 'missing') ??
       answers.find(({ kind }) => kind === 'not-finite') ?? { kind: 'done' }
     );
   }

@@ -54,7 +54,8 @@ export class BlockWork {
   }
 
   #sum(job: SumJob): BlockAnswer {
-    const fd = job.leaf.kind === 'file' ? openSync(job.leaf.path, constants.O_RDONLY | constants.O_NOFOLLOW) : -1;
+    const fd = job.leaf.kind === 'file' ? openLeaf(job.leaf.path) : -1;
+    if (fd === null) return { kind: 'missing' };
     try {
       for (const block of this.#setup.blocks) {
         if (!job.segments.includes(block.segment)) continue;
@@ -246,5 +247,15 @@ function readWhole(fd: number, into: Uint8Array, position: number): void {
     const read = readSync(fd, into, done, into.length - done, position + done);
     if (read === 0) throw new Error(`the slot ends at byte ${position + done}`);
     done += read;
+  }
+}
+
+/** @returns null when the file is not there */
+function openLeaf(file: string): number | null {
+  try {
+    return openSync(file, constants.O_RDONLY | constants.O_NOFOLLOW);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+    throw error;
   }
 }

@@ -41,6 +41,8 @@ export class GradientIntake {
   #round: GradientRound;
   /** Where each unit is applied as it comes. */
   #applied: AppliedUnits | null;
+  /** No unit from this one on has been offered. */
+  #openUntil = 0;
   /** Whether the unit that shards added last counts. */
   #keepLast = true;
 
@@ -67,6 +69,11 @@ export class GradientIntake {
     return this.#round.gradient();
   }
 
+  /** Where each unit is applied as it comes: those before this one may come. */
+  open(until: number): void {
+    this.#openUntil = until;
+  }
+
   /** The next version is current: its units are counted from now on. */
   begin(): void {
     const before = this.#round;
@@ -82,6 +89,7 @@ export class GradientIntake {
 
   /** Other units are applied: those of a checkpoint. */
   replace(step: number, missing: readonly number[]): void {
+    this.#openUntil = 0;
     if (this.#applied !== null) this.#applied = new AppliedUnits(step, missing);
   }
 
@@ -172,7 +180,8 @@ export class GradientIntake {
     const { run, generation, publication } = this.#parts;
     const { step, lineage, phase } = publication;
     const { maxStaleness = 0 } = this.#parts.job.asynchronous ?? {};
-    const asynchronous = this.#applied === null ? null : { applied: this.#applied, maxStaleness };
+    const asynchronous =
+      this.#applied === null ? null : { applied: this.#applied, openUntil: this.#openUntil, maxStaleness };
     return { run, generation, lineage, step, phase, ...this.#body, counted: this.#round.counted, asynchronous };
   }
 }
@@ -181,12 +190,14 @@ export class GradientIntake {
 export function expectedBody(
   job: Job,
   layout: ParameterLayout,
-): Pick<Expected, 'units' | 'unitExamples' | 'wire' | 'embeddingRows'> {
-  const { units, examples } = job.batch;
+): Pick<Expected, 'units' | 'unitExamples' | 'unitTokens' | 'wire' | 'embeddingRows'> {
+  const { units, examples, captionLengths } = job.batch;
+  const unitExamples = examples / units;
   const embedding = layout.entries.filter(({ segment }) => segment === 'embedding');
   return {
     units,
-    unitExamples: examples / units,
+    unitExamples,
+    unitTokens: unitExamples * Math.max(...captionLengths),
     wire: job.wire.dtype,
     embeddingRows: embeddingWidth(layout) === 0 ? 0 : (embedding[0]?.shape[0] ?? 0),
   };

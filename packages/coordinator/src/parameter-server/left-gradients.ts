@@ -48,6 +48,15 @@ export class LeftGradients {
     }
   }
 
+  /** What it left may not be there any more. If that is asked for, it is missing, and whoever computes the unit sends it. */
+  forgetWorker(worker: string): void {
+    for (const [key, { received, worker: of }] of [...this.#left]) {
+      if (of !== worker) continue;
+      received.release();
+      this.#left.delete(key);
+    }
+  }
+
   /** If what is given up is asked for after all, its worker sends it again. */
   #makeRoom(): void {
     const counts = new Map<string, number>();

@@ -247,6 +247,11 @@ export class ParameterServer implements AsyncDisposable {
     return { parameters, optimizer: slots.length === 0 ? null : { name, slots, powers: powers[0] ?? null } };
   }
 
+  /** Where each unit is applied as it comes: none from this one on has been offered, and none is taken. */
+  openUnits(until: number): void {
+    this.#intake.open(until);
+  }
+
   /**
    * Waits for all units of the current version, then makes the next one of them. A step none of whose examples counted
    * leaves every value as it is.

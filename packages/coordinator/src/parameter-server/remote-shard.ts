@@ -57,9 +57,15 @@ export class RemoteShard implements ParameterShard {
   /**
    * Gives a shard its part's values.
    * @param onLost is told when it cannot be reached any more, whoever was asking
+   * @param isWanted whether one that is not there is waited for
    * @throws ShowtellError `parameters/shard-lost` when it is not there in time, or belongs to another run
    */
-  static async open(address: string, options: Options, onLost: (error: ShowtellError) => void): Promise<RemoteShard> {
+  static async open(
+    address: string,
+    options: Options,
+    onLost: (error: ShowtellError) => void,
+    isWanted: () => boolean = () => true,
+  ): Promise<RemoteShard> {
     const shard = new RemoteShard(address, connectShard(address), options, onLost);
     const deadline = performance.now() + startMs;
     for (;;) {
@@ -69,7 +75,7 @@ export class RemoteShard implements ParameterShard {
         return shard;
       } catch (error) {
         const isThere = (error as Partial<ServiceError>).code !== status.UNAVAILABLE;
-        if (isThere || performance.now() > deadline) {
+        if (isThere || performance.now() > deadline || !isWanted()) {
           shard.client.close();
           throw shard.#lost(error);
         }

@@ -73,8 +73,8 @@ interface Served {
   readonly attending: Set<ServerWritableStream<AttendRequest, AttendResponse>>;
 }
 
-/** What a shard knows of units that are applied as they come: which were is the coordinator's to know. */
-const unknown = { has: () => false, by: () => null };
+/** What a shard knows of units that are applied as they come: which were, and which are open, is the coordinator's to know. */
+const unknown = { applied: { has: () => false, by: () => null }, openUntil: Infinity };
 /** A worker may come before the coordinator's word of its session. */
 const patienceMs = 1_000;
 
@@ -247,7 +247,7 @@ export class ShardHost implements AsyncDisposable {
     const { step, lineage } = served.current;
     const phase = phaseNameOf(header.phase);
     const { asynchronous: mode } = job;
-    const asynchronous = mode === null ? null : { applied: unknown, maxStaleness: mode.maxStaleness };
+    const asynchronous = mode === null ? null : { ...unknown, maxStaleness: mode.maxStaleness };
     const counted = new Map();
     const judged = judge(header, { run, generation, lineage, step, phase, ...body, counted, asynchronous });
     if (judged.kind !== 'wanted') return answer(judged.kind, 'detail' in judged ? judged.detail : '');
@@ -341,7 +341,10 @@ export class ShardHost implements AsyncDisposable {
   }
 
   async #forgetWorker({ lead, worker }: ForgetWorkerRequest): Promise<object> {
-    await this.#of(lead).shard.forgetWorker(worker);
+    const { left, shard } = this.#of(lead);
+    // First, as they may lie in its slots.
+    left.forgetWorker(worker);
+    await shard.forgetWorker(worker);
     return {};
   }
 

@@ -180,7 +180,7 @@ export class Shard implements ParameterShard {
       });
       if (result.kind !== 'done') {
         this.#memory.give(out);
-        if (result.kind === 'not-finite') return { kind: 'not-finite', tensor: result.tensor };
+        if (result.kind !== 'failed') return result;
         throw new Error(`the gradient of unit ${index} could not be read: ${result.message}`);
       }
       this.#pending = { plan, out };
@@ -253,8 +253,9 @@ export class Shard implements ParameterShard {
     return Promise.resolve();
   }
 
+  /** Not while what lies in one is being added. */
   async forgetWorker(worker: string): Promise<void> {
-    await this.#shared?.removeSlots(worker);
+    await this.#queue.run(async () => this.#shared?.removeSlots(worker));
   }
 
   #settle(keep: boolean): void {

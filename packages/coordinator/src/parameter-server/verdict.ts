@@ -16,8 +16,10 @@ export interface Expected {
   /** null while a decision is due. */
   readonly phase: PhaseName | null;
   readonly units: number;
-  /** Most examples a unit may count. */
+  /** A unit's records: most examples that it may count. */
   readonly unitExamples: number;
+  /** Most words that it may count. */
+  readonly unitTokens: number;
   readonly wire: WireDtype;
   /** Rows of the embedding. */
   readonly embeddingRows: number;
@@ -30,6 +32,8 @@ export interface Expected {
 /** Where each unit is applied as it comes. */
 export interface AsynchronousBounds {
   readonly applied: Pick<AppliedUnits, 'has' | 'by'>;
+  /** No unit from this one on has been offered. */
+  readonly openUntil: number;
   /** Most updates between the version it was computed with and now. */
   readonly maxStaleness: number;
 }
@@ -66,6 +70,7 @@ export function phaseOf(phase: PhaseName | null): Phase {
 export function judge(header: GradientHeader, expected: Expected): HeaderVerdict {
   const { unit, version } = header;
   if (unit === undefined || version === undefined) return invalid('the header names no unit or no version');
+  if (unit.evaluation) return invalid('an evaluation has no gradient');
   if (unit.run !== expected.run) return stale(`it belongs to run ${unit.run}, this is ${expected.run}`);
   for (const [what, got, now] of [
     ['generation', version.generation, expected.generation],
@@ -98,11 +103,12 @@ function judgeStaleness(
   header: GradientHeader,
   unit: UnitId,
   version: VersionId,
-  { step, applied, maxStaleness }: Pick<Expected, 'step'> & AsynchronousBounds,
+  { step, applied, openUntil, maxStaleness }: Pick<Expected, 'step'> & AsynchronousBounds,
 ): HeaderVerdict | null {
   if (unit.generation !== version.generation || unit.lineage !== version.lineage)
     return stale('its unit is of another generation or lineage');
   if (applied.has(unit.step)) return judgeCounted(header, unit, applied.by(unit.step));
+  if (unit.step >= openUntil) return invalid(`unit ${unit.step} has not been offered`);
   if (version.step > step) return stale(`it was computed for version ${version.step}, now is ${step}`);
   if (step - version.step > maxStaleness)
     return stale(`it was computed ${step - version.step} updates ago, of which ${maxStaleness} are allowed`);
@@ -120,13 +126,14 @@ function judgeCounted({ worker }: GradientHeader, { attempt }: UnitId, by: Appli
 function judgeBody(header: GradientHeader, expected: Expected, phase: PhaseName): HeaderVerdict {
   if (header.examples > expected.unitExamples)
     return invalid(`${header.examples} examples counted of at most ${expected.unitExamples}`);
-  if (!Number.isFinite(header.lossSum)) return invalid(`its loss is ${header.lossSum}`);
+  const aside = judgeAside(header, expected);
+  if (aside !== null) return invalid(aside);
   if (header.examples === 0) return { kind: 'wanted' };
   if (header.wireType !== wireTypeOf(expected.wire)) return invalid(`its values are not ${expected.wire}`);
   const rows = header.embeddingRows;
   const named = new Set(header.segments);
   if (named.size !== header.segments.length || !header.segments.every(isSegmentName))
-    return invalid(`its segments are ${header.segments.join(', ')}`);
+    return invalid('its segments are none of the model, or one comes twice');
   for (const segment of trainedSegments(phase))
     if (!named.delete(segment) && segment !== 'embedding') return invalid(`segment ${segment} is missing`);
   if (named.size > 0) return invalid(`segment ${[...named].join(', ')} is not trained in phase ${phase}`);
@@ -138,6 +145,19 @@ function judgeBody(header: GradientHeader, expected: Expected, phase: PhaseName)
     if (i > 0 && row <= (rows[i - 1] ?? 0)) return invalid(`row ${row} does not come after row ${rows[i - 1] ?? 0}`);
   }
   return { kind: 'wanted' };
+}
+
+/** What is wrong with what a header says beside its values; null: nothing. Its numbers go into sums and metrics. */
+function judgeAside(header: GradientHeader, { unitExamples, unitTokens }: Expected): string | null {
+  const { examples, tokens, lossSum, skipped, computeSeconds, dataSeconds } = header;
+  if (!Number.isFinite(lossSum)) return `its loss is ${lossSum}`;
+  if (tokens > unitTokens) return `${tokens} words counted of at most ${unitTokens}`;
+  for (const seconds of [computeSeconds, dataSeconds])
+    if (!Number.isFinite(seconds) || seconds < 0) return `a part of it took ${seconds} s`;
+  const isRising = skipped.every((at, i) => at > (skipped[i - 1] ?? -1) && at < unitExamples);
+  return isRising && examples + skipped.length <= unitExamples
+    ? null
+    : `${examples} examples counted and ${skipped.length} skipped are no ${unitExamples} records`;
 }
 
 const invalid = (detail: string): HeaderVerdict => ({ kind: 'invalid', detail });

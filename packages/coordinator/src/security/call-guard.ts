@@ -22,11 +22,16 @@ export interface OpenSession {
   readonly token: string;
 }
 
-/** A worker in session, and how many of its calls are under way. */
-export interface Admitted {
-  readonly worker: string;
+/** Calls of a worker that are under way, those of sessions that have ended among them. */
+interface Calls {
   pulls: number;
   pushes: number;
+}
+
+/** A worker in session. */
+export interface Admitted {
+  readonly worker: string;
+  readonly calls: Calls;
 }
 
 export interface CallGuardOptions {
@@ -51,6 +56,8 @@ export const longestText = 1_024;
  */
 export class CallGuard {
   readonly #admitted = new Map<string, Admitted>();
+  /** Of each worker's name that is in session, or has calls. */
+  readonly #calls = new Map<string, Calls>();
   readonly #early = new Set<() => void>();
 
   constructor(private readonly options: CallGuardOptions) {}
@@ -60,17 +67,27 @@ export class CallGuard {
   }
 
   admit({ worker, token }: OpenSession): void {
-    if (!this.#admitted.has(token)) this.#admitted.set(token, { worker, pulls: 0, pushes: 0 });
+    if (this.#admitted.has(token)) return;
+    const calls = this.#calls.get(worker) ?? { pulls: 0, pushes: 0 };
+    this.#calls.set(worker, calls);
+    this.#admitted.set(token, { worker, calls });
   }
 
   dismiss(token: string): void {
+    const gone = this.#admitted.get(token);
     this.#admitted.delete(token);
+    if (gone !== undefined) this.#forgetCalls(gone);
+  }
+
+  #forgetCalls({ worker, calls }: Admitted): void {
+    const isThere = [...this.#admitted.values()].some((admitted) => admitted.worker === worker);
+    if (!isThere && calls.pulls + calls.pushes === 0) this.#calls.delete(worker);
   }
 
   /** Whoever is not among these is in session no more. */
   replace(open: readonly OpenSession[]): void {
     const tokens = new Set(open.map(({ token }) => token));
-    for (const token of this.#admitted.keys()) if (!tokens.has(token)) this.#admitted.delete(token);
+    for (const token of [...this.#admitted.keys()]) if (!tokens.has(token)) this.dismiss(token);
     for (const session of open) this.admit(session);
     for (const look of [...this.#early]) look();
   }
@@ -82,12 +99,7 @@ export class CallGuard {
         this.#whenKnown(call, () => {
           const caller = this.callerOf(call, 'pulls');
           if ('code' in caller) return void call.emit('error', caller);
-          caller.pulls++;
-          let isOver = false;
-          const release = (): void => {
-            if (!isOver) caller.pulls--;
-            isOver = true;
-          };
+          const release = this.#begun(caller, 'pulls');
           for (const event of ['finish', 'close', 'cancelled', 'error']) call.once(event, release);
           handlers.pullVersion(call);
         }),
@@ -98,12 +110,24 @@ export class CallGuard {
             respond(caller);
             return;
           }
-          caller.pushes++;
+          const release = this.#begun(caller, 'pushes');
           handlers.pushGradient(call, (...answer) => {
-            caller.pushes--;
+            release();
             respond(...answer);
           });
         }),
+    };
+  }
+
+  /** @returns to be called when the call is over, once or more */
+  #begun(caller: Admitted, kind: keyof Calls): () => void {
+    caller.calls[kind]++;
+    let isOver = false;
+    return () => {
+      if (isOver) return;
+      isOver = true;
+      caller.calls[kind]--;
+      this.#forgetCalls(caller);
     };
   }
 
@@ -115,13 +139,13 @@ export class CallGuard {
   };
 
   /** The worker whose token the call shows. */
-  callerOf(call: Caller, counted: 'pulls' | 'pushes' | null): Admitted | Refused {
+  callerOf(call: Caller, counted: keyof Calls | null): Admitted | Refused {
     if (this.identityOf(call) === 'refused')
       return this.refuse(call, status.PERMISSION_DENIED, 'role', this.roleText(call));
     const caller = this.#admitted.get(tokenIn(call.metadata) ?? '');
     if (caller === undefined) return this.refuse(call, status.UNAUTHENTICATED, 'no-session', sessionOver);
     const { calls = 4 } = this.options;
-    if (counted === null || caller[counted] < calls) return caller;
+    if (counted === null || caller.calls[counted] < calls) return caller;
     const detail = `${caller.worker} has ${calls} ${counted} under way`;
     return this.refuse(call, status.RESOURCE_EXHAUSTED, 'too-many-calls', detail);
   }

@@ -37,11 +37,11 @@ export interface GateLimits {
   readonly messagesPerSecond: number;
   /** How long a session may be open without a greeting. */
   readonly helloMs: number;
-  /** Graphs that canaries are kept of. */
+  /** Graphs that one worker may tell of. */
   readonly canaries: number;
 }
 
-const usualLimits: GateLimits = { sessions: 1_024, calls: 4, messagesPerSecond: 2_000, helloMs: 10_000, canaries: 256 };
+const usualLimits: GateLimits = { sessions: 1_024, calls: 4, messagesPerSecond: 2_000, helloMs: 10_000, canaries: 64 };
 
 /**
  * Whom the coordinator deals with, on every message: the certificate must be a worker's, what is not a session must show the token of
@@ -50,7 +50,8 @@ const usualLimits: GateLimits = { sessions: 1_024, calls: 4, messagesPerSecond: 
 export class Gate implements SessionGate {
   readonly #limits: GateLimits;
   readonly #calls: CallGuard;
-  readonly #graphs = new Set<string>();
+  /** By worker. */
+  readonly #graphs = new Map<string, Set<string>>();
   #sessions = 0;
 
   constructor(private readonly options: GateOptions) {
@@ -156,9 +157,10 @@ export class Gate implements SessionGate {
     if (!/^[0-9a-f]{64}$/.test(sha256) || graph.length > longestText)
       return this.#calls.refuse(call, status.INVALID_ARGUMENT, 'malformed', 'it is no hash of a graph');
     const { canaries } = this.#limits;
-    if (!this.#graphs.has(graph) && this.#graphs.size >= canaries)
+    const graphs = this.#graphs.get(worker) ?? new Set();
+    if (!graphs.has(graph) && graphs.size >= canaries)
       return this.#calls.refuse(call, status.RESOURCE_EXHAUSTED, 'too-many-calls', `a run has no ${canaries} graphs`);
-    this.#graphs.add(graph);
+    this.#graphs.set(worker, graphs.add(graph));
     return null;
   }
 

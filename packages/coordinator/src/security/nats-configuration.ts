@@ -84,7 +84,8 @@ export function permissionsOf(buckets: readonly string[]): Record<NatsUser, Perm
   const units = ['now', 'ahead'];
   return {
     coordinator: {
-      publish: ['showtell.>', '$JS.API.>', `${inboxPrefix('client')}.>`],
+      // Who asks may be a command beside it, with the same certificate.
+      publish: ['showtell.>', '$JS.API.>', `${inboxPrefix('client')}.>`, `${inboxPrefix('coordinator')}.>`],
       subscribe: ['showtell.*.command', `${inboxPrefix('coordinator')}.>`],
     },
     worker: {

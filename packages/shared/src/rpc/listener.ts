@@ -82,9 +82,8 @@ function secureDoor(tls: TlsFolder, options: ListenerOptions, pass: (socket: Soc
     requestCert: true,
     rejectUnauthorized: false,
     ALPNProtocols: ['h2'],
-    minVersion: 'TLSv1.3',
   } as const;
-  const door = createTlsServer({ ...tls.read(), ...asking, handshakeTimeout, noDelay: true });
+  const door = createTlsServer({ ...tls.read(), ...oldest, ...asking, handshakeTimeout, noDelay: true });
   const begun = new Set<string>();
   door.prependListener('connection', (socket: Socket) => {
     const peer = peerOf(socket);
@@ -112,6 +111,9 @@ function secureDoor(tls: TlsFolder, options: ListenerOptions, pass: (socket: Soc
   });
   return door;
 }
+
+/** Older versions of TLS are not spoken, with renewed certificates neither. */
+const oldest = { minVersion: 'TLSv1.3' } as const;
 
 /** What is wrong with who connected, as OpenSSL names it. */
 function faultOf(socket: TLSSocket): { reason: RefusalReason; detail: string } | null {
@@ -142,7 +144,7 @@ function renew(door: TlsServer, tls: TlsFolder, { onRenewed, lookMs }: ListenerO
   const files = [tls.file('ca'), tls.file('certificate'), tls.file('key')];
   const use = (): void => {
     try {
-      const material = tls.read();
+      const material = { ...tls.read(), ...oldest };
       // A key that does not belong to the certificate is noticed here, and not by the next worker.
       createSecureContext(material);
       door.setSecureContext(material);

@@ -4,7 +4,6 @@ import {
   type Phase,
   type PushGradientResponse,
   type SegmentState,
-  Verdict,
   type Version,
   type VersionId,
 } from '@showtell/shared/generated/showtell/v1/parameters.js';
@@ -180,10 +179,9 @@ export class ParameterClient {
     try {
       const answer = await retrying(async () => {
         if (shards.length === 0 && only !== undefined) return only.send(header, trace);
-        const answers = await Promise.all(parts.map((part) => part.send(header, trace)));
-        const refusal = answers.find(({ verdict }) => verdict !== Verdict.VERDICT_ACCEPTED);
-        // What all shards have counts in all of them or in none: that is the coordinator's to say.
-        return refusal ?? sendGradient(service, { ...header, atShards: true }, [], trace);
+        await Promise.all(parts.map((part) => part.send(header, trace)));
+        // Whether it counts, in all shards or in none, is the coordinator's to say; a refusal too, of which it must know.
+        return sendGradient(service, { ...header, atShards: true }, [], trace);
       });
       const isShared = parts.every(({ way }) => way === 'shared-memory');
       return {
