@@ -1,11 +1,17 @@
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { CheckpointStore } from '@showtell/coordinator/checkpoints/checkpoint-store.js';
 import { encodeManifest } from '@showtell/coordinator/checkpoints/manifest.js';
 import { readManifest } from '@showtell/coordinator/checkpoints/read-checkpoint.js';
-import { parametersAt } from '../../support/coordinator-cluster.js';
+import { Journal } from '@showtell/coordinator/journal.js';
+import { modelParameters } from '@showtell/coordinator/model-parameters.js';
+import { startingPoint } from '@showtell/coordinator/starting-point.js';
+import { openLog } from '@showtell/shared/service/log.js';
+import { parametersAt, tinyJob } from '../../support/coordinator-cluster.js';
 import { coordinatorSuite } from '../../support/coordinator-suite.js';
 import { eventually } from '../../support/eventually.js';
+import { temporaryFolder } from '../../support/temporary-folder.js';
 
 const suite = coordinatorSuite();
 const { begin, resume, good } = suite;
@@ -43,6 +49,30 @@ describe('a fork', () => {
     await fork.worker(good('b'));
     await fork.ended;
     expect(fork.of('step').map(({ step }) => step)).toEqual([3, 4]);
+  });
+
+  it('of an asynchronous run applies the units that were open there, unless none may be open so far back', async () => {
+    const origin = begin(['phases.joint.steps=0']);
+    await origin.worker(good('a'));
+    await origin.ended;
+    const forkedFrom = origin.folder.at('checkpoints', '00000002');
+    const { manifestSha256, ...content } = readManifest(forkedFrom);
+    expect(manifestSha256).not.toBe('');
+    writeFileSync(join(forkedFrom, 'manifest.json'), encodeManifest({ ...content, missing: [0] }));
+    const folder = temporaryFolder();
+    using journal = Journal.open(join(folder, 'journal.jsonl'), () => undefined);
+    await using checkpoints = CheckpointStore.open(join(folder, 'checkpoints'));
+    using log = openLog({ fields: {}, level: 'silent' });
+    const missing = async (maxStaleness: number): Promise<readonly number[]> => {
+      const job = tinyJob(suite.data.dataset, ['batch.units=1', `asynchronous.maxStaleness=${maxStaleness}`]);
+      const identity = { ...origin.folder.identity(), forkedFrom };
+      const parameters = modelParameters(job);
+      const { state } = await startingPoint({ job, identity, journal, checkpoints, parameters, log });
+      return state.missing;
+    };
+    // Workers drop what lies more than half of it before the version: it is applied for certain.
+    expect(await missing(4)).toEqual([0]);
+    expect(await missing(3)).toEqual([]);
   });
 
   /** A fork of step 2 that is rolled back to step 4 when no checkpoint of its own is sound any more. */

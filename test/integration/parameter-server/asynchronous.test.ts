@@ -95,7 +95,7 @@ it('takes no unit that has not been offered, however far ahead: what is missing 
   const a = await cluster.connect('a');
   for (const step of [3, 1_000_000_000]) {
     const gradient = { ...unit(cluster.server.version, step), examples: 0, dense: {} };
-    const { verdict, detail } = await a.push(gradient as unknown as UnitGradient);
+    const { verdict, detail } = await a.push(gradient);
     expect([verdict, detail]).toEqual([Verdict.VERDICT_INVALID, `unit ${step} has not been offered`]);
   }
   const taken = next(cluster);

@@ -1,6 +1,9 @@
+import { readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { optimizerTensors } from '@showtell/coordinator/checkpoints/optimizer-tensors.js';
+import { freePort } from '@showtell/coordinator/local/free-port.js';
 import type { ParameterServer } from '@showtell/coordinator/parameter-server/parameter-server.js';
 import { RemoteShard } from '@showtell/coordinator/parameter-server/remote-shard.js';
 import { Verdict, WireType } from '@showtell/shared/generated/showtell/v1/parameters.js';
@@ -19,6 +22,10 @@ async function stateHash(server: ParameterServer): Promise<string[]> {
   const { parameters, optimizer } = await pinned.read();
   pinned.release();
   return [hashSegments(layout, parameters), optimizer === null ? '' : hashTensors(optimizerTensors(layout, optimizer))];
+}
+
+function removeSlots(directory: string): void {
+  for (const name of readdirSync(directory)) if (name.startsWith('slot-')) rmSync(join(directory, name));
 }
 
 /** A step by one worker. */
@@ -115,6 +122,33 @@ describe('a unit counts in all shards or in none', () => {
       expect((await a.push(again)).verdict).toBe(Verdict.VERDICT_ACCEPTED);
     }
     await done;
+    expect(await stateHash(cluster.server)).toEqual(await undisturbed());
+  });
+
+  it('one with a loss that is not finite: the coordinator hears of it', async () => {
+    const told: Verdict[] = [];
+    await using cluster = await startCluster({ job: job(), shards: 2, onVerdict: (verdict) => told.push(verdict) });
+    const a = await cluster.connect('a');
+    const gradient = unitGradient(cluster.server.version, 0, randomGradient(0).dense, { lossSum: NaN });
+    expect(await a.push(gradient)).toMatchObject({ verdict: Verdict.VERDICT_INVALID, detail: 'its loss is NaN' });
+    expect(told).toEqual([Verdict.VERDICT_INVALID]);
+  });
+
+  it.each<[string, (server: ParameterServer) => void]>([
+    ['was taken away by its worker', ({ shards }) => shards.forEach(({ sharedMemory }) => removeSlots(sharedMemory))],
+    ['was forgotten with its worker', (server) => void server.forgetWorker('a')],
+  ])('one of which what lay at the shards %s: it is sent again, and no shard is lost', async (_, go) => {
+    const lost: ShowtellError[] = [];
+    let server: ParameterServer | null = null;
+    let isFirst = true;
+    const onHeader = (): void => {
+      if (isFirst && server !== null) go(server);
+      isFirst = false;
+    };
+    await using cluster = await startCluster({ job: job(), shards: 2, onLost: (error) => lost.push(error), onHeader });
+    ({ server } = cluster);
+    await step(cluster, await cluster.connect('a'));
+    expect([isFirst, lost]).toEqual([false, []]);
     expect(await stateHash(cluster.server)).toEqual(await undisturbed());
   });
 
@@ -223,6 +257,23 @@ describe('a shard', () => {
       message: expect.stringContaining('this shard belongs to run test') as string,
     });
     await expect(open('test', 0)).rejects.toThrow('generation 0 was overtaken by 1');
+  });
+
+  it('that is not there is not waited for by who is to stop', async () => {
+    const [part] = divideLayout(layout, 2);
+    const state = { step: 0, lineage: 0, phase: 'joint', parameters: partOf(randomSegments(1), part!), optimizer: null } as const; // prettier-ignore
+    const given = { part: part!, job: job(), ring: {}, shard: 0, shards: 2, state, run: 'test', generation: 1 };
+    const address = `127.0.0.1:${await freePort()}`;
+    let isWanted = true;
+    const opened = RemoteShard.open(
+      address,
+      given,
+      () => undefined,
+      () => isWanted,
+    );
+    await delay(300);
+    isWanted = false;
+    await expect(opened).rejects.toMatchObject({ code: 'parameters/shard-lost' });
   });
 
   it('that ends is missed at once, though nothing is asked of it; workers get no verdict from a new one', async () => {

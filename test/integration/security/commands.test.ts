@@ -56,6 +56,9 @@ describe('the commands with --tls', () => {
     expect(await local.run(['status', run])).toMatchObject({ code: 77 });
     expect(await local.run(['status', run, '--tls', join(certs, 'worker')])).toMatchObject({ code: 78 });
     expect(await local.run(['status', run, '--tls', certs])).toMatchObject({ code: 0 });
+    // As in the coordinator's Pod, where there is no other folder.
+    for (const command of ['status', 'pause', 'resume'])
+      expect(await local.run([command, run, '--tls', join(certs, 'coordinator')]), command).toMatchObject({ code: 0 });
     expect(await local.run(['stop', run, '--tls', join(certs, 'client')])).toMatchObject({ code: 0 });
     expect(await training.ended).toMatchObject({ code: 11 });
   });

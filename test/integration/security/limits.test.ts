@@ -8,6 +8,7 @@ import {
   type Hello,
   type ParameterServiceClient,
   type SessionRequest,
+  Phase,
   WireType,
 } from '@showtell/shared/generated/showtell/v1/parameters.js';
 import { connectParameters } from '@showtell/shared/rpc/channel.js';
@@ -122,6 +123,67 @@ it('a worker has few calls under way, and ended ones count no more', async () =>
     false,
     true,
   ]);
+});
+
+it('calls of sessions that have ended count too, as long as they are under way', async () => {
+  const { port, reasons } = await bounded();
+  const one = client(port);
+  const pull = () => one.pullVersion({ id: undefined, segments: [], wireType: WireType.WIRE_TYPE_FLOAT32 });
+  const first = session(one, 'a');
+  await first.welcomed;
+  const held = pull();
+  held.on('error', () => undefined).resume();
+  await eventually('it is under way', async () => {
+    const other = pull();
+    const refused = await new Promise<boolean>((resolve) => {
+      other.on('error', ({ code }: { code?: status }) => resolve(code === status.RESOURCE_EXHAUSTED)).resume();
+      setTimeout(resolve, 100, false);
+    });
+    other.cancel();
+    return refused;
+  });
+  first.close();
+  await first.ended;
+  await session(one, 'a').welcomed;
+  const before = reasons.length;
+  const again = pull();
+  const code = new Promise((resolve) => again.on('error', (error: { code?: status }) => resolve(error.code)).resume());
+  expect(await code).toBe(status.RESOURCE_EXHAUSTED);
+  expect(reasons.slice(before)).toEqual(['too-many-calls']);
+  held.cancel();
+});
+
+it('graphs that one worker makes up keep no other from its canaries', async () => {
+  const { port } = await bounded();
+  const [one, other] = [client(port), client(port)];
+  await session(one, 'a').welcomed;
+  await session(other, 'b').welcomed;
+  const canary = (from: ParameterServiceClient, worker: string, graph: string): Promise<boolean> =>
+    new Promise((resolve) =>
+      from.checkCanary({ worker, graph, sha256: 'a'.repeat(64) }, (error) => resolve(error === null)),
+    );
+  expect([await canary(one, 'a', '1'), await canary(one, 'a', '2'), await canary(one, 'a', '3')]).toEqual([
+    true,
+    true,
+    false,
+  ]);
+  expect(await canary(other, 'b', '4')).toBe(true);
+});
+
+it('a worker that reads nothing of its session is shut out before what waits for it grows without end', async () => {
+  const { port, workers } = await bounded();
+  const call = client(port).session();
+  call.on('error', () => undefined);
+  const hello = { ...membership, pid: 1, host: 'h', engine: 'e', worker: 'deaf' };
+  // Nothing is read of a call that nobody listens to.
+  call.pause();
+  call.write({ message: { $case: 'hello', value: hello } });
+  await eventually('it is a member', () => workers.list.length === 1);
+  const version = { id: { generation: 1, lineage: 1, step: 1 }, phase: Phase.PHASE_JOINT, segments: [] };
+  await eventually('it is none any more', () => {
+    for (let i = 0; i < 500; i++) workers.announce(version);
+    return workers.list.length === 0;
+  });
 });
 
 it('connections are few, and one that is closed makes room', async () => {

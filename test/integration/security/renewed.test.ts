@@ -1,6 +1,6 @@
 import { cpSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { connect } from 'node:tls';
+import { connect, type SecureVersion } from 'node:tls';
 import type { ServiceError } from '@grpc/grpc-js';
 import { serveGrpc } from '@showtell/coordinator/serve-grpc.js';
 import type {
@@ -33,10 +33,10 @@ it('renewed certificates are used for new connections, broken ones are not, and 
     onTestFinished(() => client.close());
     return client;
   };
-  const shown = (): Promise<string> =>
+  const shown = (maxVersion: SecureVersion = 'TLSv1.3'): Promise<string> =>
     new Promise((resolve, reject) => {
       const files = { ...certs.of('worker').read(), host: '127.0.0.1', port: server.port, ALPNProtocols: ['h2'] };
-      const socket = connect({ ...files, rejectUnauthorized: false }, () => {
+      const socket = connect({ ...files, maxVersion, rejectUnauthorized: false }, () => {
         resolve(socket.getPeerX509Certificate()?.fingerprint256 ?? '');
         socket.destroy();
       }).on('error', reject);
@@ -48,6 +48,8 @@ it('renewed certificates are used for new connections, broken ones are not, and 
   await certs.renew();
   await eventually('the new certificate is shown', async () => (await shown()) !== before);
   expect(await asked(connected(certs.of('worker')))).toEqual(accepted);
+
+  await expect(shown('TLSv1.2')).rejects.toThrow(/protocol/);
 
   const last = await shown();
   writeFileSync(certs.of('coordinator').file('key'), 'no key');

@@ -35,6 +35,18 @@ describe('StepAccount', () => {
     expect(await stepsIn(file)).toEqual([[0, 1], [1, 1], [2, 1], [3, 1], [4, 2], [5, 2], [6, 2]]); // prettier-ignore
   });
 
+  it('leaves out the oldest lines where more wait than are kept, and none beside them: one may be half written', async () => {
+    const file = join(temporaryFolder(), 'steps.jsonl');
+    await using account = await StepAccount.open(file, 0, noFailure);
+    account.add(stepOf(0));
+    // It is being written.
+    await Promise.resolve();
+    for (let step = 1; step <= 20_002; step++) account.add(stepOf(step));
+    await account.flush();
+    const steps = (await stepsIn(file)).map(([step]) => step);
+    expect([steps.length, steps.slice(0, 3), steps.at(-1)]).toEqual([20_000, [0, 4, 5], 20_002]);
+  });
+
   it('begins anew when the run does', async () => {
     const file = join(temporaryFolder(), 'steps.jsonl');
     await accountTo(file, 0, 3);

@@ -50,3 +50,14 @@ it('keeps what may still count where units are applied as they come', () => {
   left.forget();
   expect(released).toEqual(['of version 5', 'of version 6']);
 });
+
+it('keeps nothing of a worker that is gone: what it left may be gone too', () => {
+  const { released, leaf } = leaves();
+  const left = new LeftGradients(2);
+  left.put(header('a', 1), leaf('a 1'));
+  left.put(header('b', 1), leaf('b 1'));
+  left.put(header('a', 2), leaf('a 2'));
+  left.forgetWorker('a');
+  expect(released).toEqual(['a 1', 'a 2']);
+  expect([left.take(wanted('a', 1)), left.take(wanted('b', 1))]).toEqual([null, expect.anything()]);
+});

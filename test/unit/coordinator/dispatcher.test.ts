@@ -1,0 +1,116 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import { Dispatcher } from '@showtell/coordinator/dispatcher.js';
+import { StepTraces } from '@showtell/coordinator/step-traces.js';
+import { offerKey, type Worker, type Workers } from '@showtell/coordinator/workers.js';
+import { EvaluationKind, type UnitId } from '@showtell/shared/generated/showtell/v1/unit.js';
+
+const idOf = (step: number, evaluation = false): UnitId => ({
+  ...{ run: 'r', generation: 1, lineage: 1, step, index: 0, attempt: 1, evaluation },
+});
+
+/** A worker in session, and what it holds, the longest held first. */
+function worker(id: string, ...held: UnitId[]): Worker {
+  const leases = new Map(held.map((unit, since) => [offerKey(unit), { unit, since }]));
+  return { id, leases, report: null } as Partial<Worker> as Worker;
+}
+
+/** What ended the run, and how many offers were put off by half a second. */
+interface Told {
+  readonly poison: string[];
+  soon: number;
+}
+
+function dispatcher(isAsynchronous: boolean, list: readonly Worker[]): { made: Dispatcher; told: Told } {
+  const told: Told = { poison: [], soon: 0 };
+  const nothing = async (): Promise<void> => undefined;
+  const made = new Dispatcher({
+    ...{ run: 'r', generation: 1, isAsynchronous },
+    plan: { units: (step) => [{ step, index: 0, records: [], seed: 0 }] },
+    queue: { publish: nothing, purge: nothing },
+    traces: new StepTraces(),
+    workers: () => ({ list, holders: () => [] }) as Partial<Workers> as Workers,
+    describe: () => 'records',
+    onOfferedAgain: () => undefined,
+    onBrokerAway: () => undefined,
+    onSuspectStep: () => undefined,
+    soon: () => {
+      told.soon++;
+    },
+    onPoison: (error) => void told.poison.push(error.message),
+  });
+  return { made, told };
+}
+
+const open = { until: 4, oldestVersion: () => 0 };
+const captions = { kind: EvaluationKind.EVALUATION_KIND_CAPTIONS, split: 'val', records: [] };
+
+describe('a unit that its workers die of', () => {
+  it('is named though it is an evaluation’s, for which no step waits', async () => {
+    const { made, told } = dispatcher(false, [worker('other')]);
+    await made.restart(1, 1);
+    await made.advance(1, open, 'joint');
+    await made.evaluate(2, [{ $case: 'evaluation', value: captions }]);
+    for (const id of ['a', 'b']) await made.workerLeft(worker(id, idOf(2, true)), true);
+    expect(told.poison).toEqual([]);
+    await made.workerLeft(worker('c', idOf(2, true)), true);
+    expect(told.poison).toEqual([expect.stringContaining('evaluation unit 0 of step 2')]);
+  });
+
+  it('is the one held longest where each is applied as it comes, and none of those beside it', async () => {
+    const { made, told } = dispatcher(true, [worker('other')]);
+    await made.restart(0, 1);
+    await made.advance(0, open, 'joint');
+    // The current version is further on than the unit's number.
+    await made.advance(2, { ...open, until: 6 }, 'joint');
+    for (const id of ['a', 'b', 'c']) await made.workerLeft(worker(id, idOf(1), idOf(3)), true);
+    expect(told.poison).toEqual([expect.stringContaining('unit 0 of step 1')]);
+  });
+
+  it('is not accused by a worker that left, nor where all are gone', async () => {
+    const { made, told } = dispatcher(false, []);
+    await made.restart(0, 1);
+    await made.advance(0, open, 'joint');
+    for (const id of ['a', 'b', 'c', 'd']) await made.workerLeft(worker(id, idOf(0)), true);
+    for (const id of ['a', 'b', 'c', 'd']) await made.workerLeft(worker(id, idOf(0)), false);
+    expect(told.poison).toEqual([]);
+  });
+});
+
+describe('a unit that cannot be computed', () => {
+  let made: Dispatcher;
+  let told: Told;
+  const list = ['a', 'b', 'c', 'd'].map((id) => worker(id));
+  const fail = (id: string): Promise<void> => made.unitFailed(worker(id), idOf(0), 'no', 'engine/failed');
+
+  beforeEach(async () => {
+    ({ made, told } = dispatcher(false, list));
+    await made.restart(0, 1);
+    await made.advance(0, open, 'joint');
+  });
+
+  it('is accused by three workers, not by one that fails again and again: that waits before it may have it again', async () => {
+    for (let i = 0; i < 5; i++) await fail('a');
+    await fail('b');
+    expect([told.poison, told.soon]).toEqual([[], 4]);
+    await fail('c');
+    expect(told.poison).toEqual([expect.stringContaining('unit 0 of step 0')]);
+  });
+
+  it('is accused by as many workers as there are', async () => {
+    list.length = 2;
+    await fail('a');
+    await fail('a');
+    await fail('a');
+    expect(told.poison).toEqual([]);
+    await fail('b');
+    expect(told.poison).toHaveLength(1);
+  });
+
+  it('or whose result is wrong twice, by two workers', async () => {
+    list.length = 2;
+    for (let i = 0; i < 3; i++) await made.refused(idOf(0), 'a', 'not finite');
+    expect(told.poison).toEqual([]);
+    await made.refused(idOf(0), 'b', 'not finite');
+    expect(told.poison).toEqual([expect.stringContaining('unit 0 of step 0')]);
+  });
+});
