@@ -113,5 +113,6 @@ export function listen(
 /** Whether an idempotent call that failed so may succeed when it is made again. */
 export function isTransient(error: unknown): boolean {
   const code = (error as Partial<ServiceError> | null)?.code;
-  return code === status.UNAVAILABLE || code === status.INTERNAL || code === status.UNKNOWN;
+  // Both ends are of one version: a method that the server does not know is a name that was damaged on its way.
+  return [status.UNAVAILABLE, status.INTERNAL, status.UNKNOWN, status.UNIMPLEMENTED].some((each) => each === code);
 }
