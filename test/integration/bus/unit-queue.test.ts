@@ -38,6 +38,9 @@ async function openQueue(
   return { run, publisher, worker, other, connection };
 }
 
+/** ms in which what was published is there to be taken, on a machine that is busy too. */
+const soon = 2_000;
+
 function unit(step: number, index: number, more: Partial<UnitId> = {}): Unit & { id: UnitId } {
   const id = { run: 'r', generation: 1, lineage: 1, step, index, attempt: 1, evaluation: false, ...more };
   const records = [{ shard: 0, offset: 12, length: 100 }];
@@ -50,7 +53,11 @@ describe('UnitQueue', () => {
     await publisher.publish('ahead', unit(1, 0));
     await publisher.publish('ahead', unit(1, 1));
     await publisher.publish('now', unit(0, 0));
-    const [now, first, second] = [await worker.pull('now'), await worker.pull('ahead'), await worker.pull('ahead')];
+    const [now, first, second] = [
+      await worker.pull('now', soon),
+      await worker.pull('ahead', soon),
+      await worker.pull('ahead', soon),
+    ];
     expect(now?.lane).toBe('now');
     expect(now?.unit).toEqual(unit(0, 0));
     expect([first, second].map((lease) => lease?.unit.id.index)).toEqual([0, 1]);
@@ -78,7 +85,12 @@ describe('UnitQueue', () => {
     connection.publish(`${subject}.c`, seal(Unit.encode({ ...unit(0, 2), work: elsewhere }).finish()));
     await connection.flush();
     await publisher.publish('now', unit(0, 3));
-    const got = [await worker.pull('now'), await other.pull('now'), await worker.pull('now'), await other.pull('now')];
+    const got = [
+      await worker.pull('now', soon),
+      await other.pull('now', soon),
+      await worker.pull('now', soon),
+      await other.pull('now', soon),
+    ];
     expect(got.map((lease) => lease?.unit.id.index ?? null)).toEqual([null, null, null, 3]);
     await eventually('nothing of it is left', async () => (await publisher.depth()).now.unacknowledged === 1);
   });
@@ -93,7 +105,7 @@ describe('UnitQueue', () => {
   it('offers a unit again when its lease runs out, and not before while it is extended', async () => {
     const { publisher, worker, other } = await openQueue(400);
     await publisher.publish('now', unit(0, 0));
-    const lease = await worker.pull('now');
+    const lease = await worker.pull('now', soon);
     const extending = setInterval(() => lease?.extend(), 100);
     expect(await other.pull('now', 1_000)).toBeNull();
     clearInterval(extending);
@@ -103,7 +115,7 @@ describe('UnitQueue', () => {
   it('offers a unit that was given back to others at once', async () => {
     const { publisher, worker, other } = await openQueue();
     await publisher.publish('now', unit(0, 0));
-    const lease = await worker.pull('now');
+    const lease = await worker.pull('now', soon);
     const waiting = other.pull('now', 5_000);
     const began = Date.now();
     lease?.giveBack();
@@ -114,7 +126,7 @@ describe('UnitQueue', () => {
   it('never offers again what was acknowledged', async () => {
     const { publisher, worker, other } = await openQueue(300);
     await publisher.publish('now', unit(0, 0));
-    (await worker.pull('now'))?.acknowledge();
+    (await worker.pull('now', soon))?.acknowledge();
     expect(await other.pull('now', 800)).toBeNull();
   });
 
@@ -147,7 +159,7 @@ describe('UnitQueue', () => {
     await connection.jetstream().publish(`showtell.${run}.g1.units.now.x`, seal(new Uint8Array()));
     await publisher.publish('now', unit(0, 1));
     expect(await worker.pull('now')).toBeNull();
-    expect((await worker.pull('now'))?.unit.id.index).toBe(1);
+    expect((await worker.pull('now', soon))?.unit.id.index).toBe(1);
   });
 
   it('refuses a unit of which a bit is wrong, asks for it thrice, as the way here may have done it, and drops it', async () => {
