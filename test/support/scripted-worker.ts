@@ -257,12 +257,13 @@ export class ScriptedWorker implements AsyncDisposable {
     const { id, work } = unit;
     if (this.script.computeMs !== undefined) await delay(this.script.computeMs);
     const notFinite = deed === 'not-finite' ? Number.NaN : null;
+    const skipped = this.script.skipped?.(id) ?? [];
     const answer =
       work?.$case === 'evaluation'
         ? await this.evaluate(id, work.value, notFinite)
         : await this.push(id, work?.value.seed ?? 0, version.phase, {
             ...(notFinite === null ? {} : { lossSum: notFinite }),
-            skipped: this.script.skipped?.(id) ?? [],
+            ...{ skipped, examples: 2 - skipped.length },
           });
     this.results.push({ id, verdict: answer.verdict });
     if (!this.over) lease.acknowledge();

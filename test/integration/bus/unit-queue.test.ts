@@ -137,7 +137,7 @@ describe('UnitQueue', () => {
       await publisher.publish('now', offer);
     const got: string[] = [];
     for (;;) {
-      const lease = await worker.pull('now');
+      const lease = await worker.pull('now', 300);
       if (lease === null) break;
       const { attempt, lineage, evaluation } = lease.unit.id;
       got.push(`${attempt} ${lineage} ${evaluation}`);
