@@ -17,7 +17,7 @@ import {
   Verdict,
 } from '@showtell/shared/generated/showtell/v1/parameters.js';
 import { traceOf } from '@showtell/shared/rpc/trace-metadata.js';
-import { sendAll } from '@showtell/shared/rpc/tensor-stream.js';
+import { sendToEnd } from '@showtell/shared/rpc/tensor-stream.js';
 import { noTracing, type Tracing } from '@showtell/shared/service/tracing.js';
 import { chunkRanges } from '@showtell/shared/tensors/chunks.js';
 import { toBfloat16 } from '@showtell/shared/tensors/bfloat16.js';
@@ -66,12 +66,7 @@ async function pullVersion(
   try {
     if (wireType !== wireTypeOf(server.wire)) throw new RangeError(`this run's values travel as ${server.wire}`);
     pinned = server.pinVersion(id);
-    await sendAll(call, versionChunks(pinned.parameters, segments, server.wire));
-    // The version stays pinned until the last chunk is copied into a message.
-    await new Promise<void>((resolve) => {
-      call.once('finish', resolve).once('close', resolve).once('cancelled', resolve);
-      call.end();
-    });
+    await sendToEnd(call, versionChunks(pinned.parameters, segments, server.wire));
   } catch (error) {
     const gone = error instanceof ShowtellError && error.code === 'parameters/version-gone';
     const code = gone ? status.FAILED_PRECONDITION : status.INVALID_ARGUMENT;

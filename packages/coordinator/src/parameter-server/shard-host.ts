@@ -19,7 +19,7 @@ import { openWindow } from '@showtell/shared/job/asynchronous.js';
 import { type Job, jobSchema } from '@showtell/shared/job/job.js';
 import type { OnRefused } from '@showtell/shared/security/refusal.js';
 import type { Logger } from '@showtell/shared/service/log.js';
-import { sendAll } from '@showtell/shared/rpc/tensor-stream.js';
+import { sendToEnd } from '@showtell/shared/rpc/tensor-stream.js';
 import { isSegmentName } from '@showtell/shared/tensors/gradient-body.js';
 import { allocateSegments, type ParameterLayout } from '@showtell/shared/tensors/layout.js';
 import { divideLayout } from '@showtell/shared/tensors/shards.js';
@@ -323,11 +323,7 @@ export class ShardHost implements AsyncDisposable {
         for (const value of segmentChunks([parameters, ...(optimizer?.slots ?? [])]))
           yield { message: { $case: 'chunk', value } };
       };
-      await sendAll(call, messages());
-      await new Promise<void>((resolve) => {
-        call.once('finish', resolve).once('close', resolve).once('cancelled', resolve);
-        call.end();
-      });
+      await sendToEnd(call, messages());
     } catch (error) {
       call.emit('error', failureOf(error));
     } finally {

@@ -17,6 +17,19 @@ export async function sendAll<T>(sink: MessageSink<T>, messages: Iterable<T>): P
   }
 }
 
+/**
+ * Sends all and ends the stream. What the messages were made of is needed until this resolves: once the last is copied, or the
+ * other side is gone.
+ * @throws when the stream breaks before
+ */
+export async function sendToEnd<T>(sink: MessageSink<T>, messages: Iterable<T>): Promise<void> {
+  await sendAll(sink, messages);
+  await new Promise<void>((resolve) => {
+    sink.once('finish', resolve).once('close', resolve).once('cancelled', resolve);
+    sink.end();
+  });
+}
+
 function drained(sink: Writable): Promise<void> {
   return new Promise((resolve, reject) => {
     const settle = (error?: Error): void => {
