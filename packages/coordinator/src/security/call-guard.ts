@@ -24,9 +24,13 @@ export interface OpenSession {
 
 /** Calls of a worker that are under way, those of sessions that have ended among them. */
 interface Calls {
+  /** Open ones of this name. */
+  sessions: number;
   pulls: number;
   pushes: number;
 }
+
+type CallKind = 'pulls' | 'pushes';
 
 /** A worker in session. */
 export interface Admitted {
@@ -68,20 +72,22 @@ export class CallGuard {
 
   admit({ worker, token }: OpenSession): void {
     if (this.#admitted.has(token)) return;
-    const calls = this.#calls.get(worker) ?? { pulls: 0, pushes: 0 };
+    const calls = this.#calls.get(worker) ?? { sessions: 0, pulls: 0, pushes: 0 };
+    calls.sessions++;
     this.#calls.set(worker, calls);
     this.#admitted.set(token, { worker, calls });
   }
 
   dismiss(token: string): void {
     const gone = this.#admitted.get(token);
+    if (gone === undefined) return;
     this.#admitted.delete(token);
-    if (gone !== undefined) this.#forgetCalls(gone);
+    gone.calls.sessions--;
+    this.#forgetCalls(gone);
   }
 
   #forgetCalls({ worker, calls }: Admitted): void {
-    const isThere = [...this.#admitted.values()].some((admitted) => admitted.worker === worker);
-    if (!isThere && calls.pulls + calls.pushes === 0) this.#calls.delete(worker);
+    if (calls.sessions + calls.pulls + calls.pushes === 0) this.#calls.delete(worker);
   }
 
   /** Whoever is not among these is in session no more. */
@@ -120,7 +126,7 @@ export class CallGuard {
   }
 
   /** @returns to be called when the call is over, once or more */
-  #begun(caller: Admitted, kind: keyof Calls): () => void {
+  #begun(caller: Admitted, kind: CallKind): () => void {
     caller.calls[kind]++;
     let isOver = false;
     return () => {
@@ -139,7 +145,7 @@ export class CallGuard {
   };
 
   /** The worker whose token the call shows. */
-  callerOf(call: Caller, counted: keyof Calls | null): Admitted | Refused {
+  callerOf(call: Caller, counted: CallKind | null): Admitted | Refused {
     if (this.identityOf(call) === 'refused')
       return this.refuse(call, status.PERMISSION_DENIED, 'role', this.roleText(call));
     const caller = this.#admitted.get(tokenIn(call.metadata) ?? '');
