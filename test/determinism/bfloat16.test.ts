@@ -1,6 +1,6 @@
 import { beforeAll, expect, it } from 'vitest';
 import { canBfloat16, instructionSets } from '@showtell/worker/engine/tensorflow/instruction-sets.js';
-import { bitsOf, LocalCluster, logOf, logsOf, pidOf, survivors } from '../support/local-run.js';
+import { bitsOf, LocalCluster, logOf, logsOf, pidOf, survivors, untilJoined } from '../support/local-run.js';
 
 const cluster = LocalCluster.open();
 const minutes = 60_000;
@@ -30,6 +30,7 @@ it(
 
     const three = cluster.at('three');
     const command = cluster.train(three, { workers: 3, set });
+    await untilJoined(three, 'worker-2');
     await command.untilStep(7);
     process.kill(await pidOf(three, 'worker-1'), 'SIGKILL');
     expect(await command.ended, logsOf(three)).toMatchObject({ code: 0 });

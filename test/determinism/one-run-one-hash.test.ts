@@ -16,6 +16,7 @@ import {
   survivors,
   tinyJob,
   untilGone,
+  untilJoined,
 } from '../support/local-run.js';
 
 const cluster = LocalCluster.open();
@@ -73,6 +74,7 @@ describe('one job gives one hash', () => {
         workers: 3,
         set: { 'cluster.featureCache': 'disk', 'cluster.lookAhead': 16, 'cluster.stragglerFactor': null },
       });
+      await untilJoined(run, 'worker-2');
       await command.untilStep(3);
       // A worker that stands still holds its unit, so all come to wait for it and fill up with what lies ahead.
       const first = await pidOf(run, 'worker-2');
@@ -182,13 +184,16 @@ describe('one job gives one hash', () => {
     'with a worker that stands still and is not waited for',
     async () => {
       const run = cluster.at('straggler');
-      const command = cluster.train(run, { workers: 2, set: { 'cluster.featureCache': 'disk' } });
+      const command = cluster.train(run, { workers: 1, set: { 'cluster.featureCache': 'disk' } });
       await command.untilStep(6);
       const slow = await pidOf(run, 'worker-1');
       process.kill(slow, 'SIGSTOP');
+      // What the only one had goes to another; were that one there before, it might have had it all.
+      const other = cluster.start(['worker', '--run', run, '--id', 'other']);
       await command.untilStep(command.step + 3);
       process.kill(slow, 'SIGCONT');
       expect(await command.ended, logsOf(run)).toMatchObject({ code: 0 });
+      expect(await other.ended).toMatchObject({ code: 0 });
       expect(bitsOf(run)).toEqual(reference);
       const again = logOf(run, 'coordinator').filter(({ message }) => message === 'a unit is offered again');
       expect(again.map(({ reason }) => reason)).toContain('straggler');

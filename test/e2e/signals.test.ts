@@ -2,7 +2,7 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { beforeAll, expect, it } from 'vitest';
-import { LocalCluster, logOf, logsOf, pidOf, show, survivors, untilGone } from '../support/local-run.js';
+import { LocalCluster, logOf, logsOf, pidOf, show, survivors, untilGone, untilJoined } from '../support/local-run.js';
 
 const cluster = LocalCluster.open();
 const minutes = 60_000;
@@ -23,8 +23,7 @@ it(
     await first.untilStep(2);
     const byHand = cluster.start(['worker', '--run', run, '--id', 'worker-by-hand', '--wait', '10m']);
     const hand = await pidOf(run, 'worker-by-hand');
-    const joined = () => logOf(run, 'worker-by-hand').filter(({ message }) => message === 'joined').length;
-    while (joined() < 1) await delay(100);
+    await untilJoined(run, 'worker-by-hand');
     await first.untilStep(first.step + 4);
 
     first.signal('SIGKILL');
@@ -37,7 +36,7 @@ it(
     expect(byHand.isOver).toBe(false);
 
     const second = cluster.train(run, { workers: 1, set });
-    while (joined() < 2) await delay(100);
+    await untilJoined(run, 'worker-by-hand', 2);
     await second.untilStep(second.step + 4);
     const asked = performance.now();
     second.signal('SIGINT');

@@ -12,7 +12,7 @@ const steps = Number(process.env['SHOWTELL_SOAK_STEPS'] ?? 200_000);
 const folder = join(cacheFolder(), 'soak', String(steps));
 const run = join(folder, 'run');
 const samplesFile = join(folder, 'memory.jsonl');
-const churnMs = 5_000;
+const churnMs = 8_000;
 const sampleMs = 2_000;
 
 /** A process that is gone, or not there yet, is looked at the next time. */
@@ -23,7 +23,7 @@ const cluster = LocalCluster.open();
 const job = {
   name: 'soak',
   model: { encoder: { depthMultiplier: 0.1, imageSize: 75 }, decoder: { embedding: 8, units: 8, vocabulary: 64 } },
-  batch: { examples: 6, units: 3, captionLengths: [32] },
+  batch: { examples: 6, units: 3, captionLengths: [16] },
   augmentation: { enabled: false, resize: 0 },
   optimizer: { name: 'momentum' },
   phases: { decoderOnly: { steps, learningRate: 0.01, decay: null }, joint: { steps: 0 } },

@@ -330,6 +330,15 @@ export async function pidOf(run: string, name: string): Promise<number> {
   throw new Error(`${file} is not there`);
 }
 
+/** Resolves once the worker has been taken in by the run: workers that are started together are not there together. */
+export async function untilJoined(run: string, worker: string, times = 1): Promise<void> {
+  const deadline = Date.now() + waitMs;
+  while (logOf(run, worker).filter(({ message }) => message === 'joined').length < times) {
+    if (Date.now() > deadline) throw new Error(`${worker} did not join: ${logsOf(run)}`);
+    await delay(50);
+  }
+}
+
 /** What a checkpoint says of itself. */
 export interface Shown {
   readonly step: number;

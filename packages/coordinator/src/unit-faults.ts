@@ -18,14 +18,8 @@ export interface AccusedUnit {
 
 /** What went wrong with one unit, whoever computed it, and when that ends the run. */
 export class UnitFaults {
-  readonly #failures: Fault[] = [];
+  readonly #failures: (Fault & { readonly code: string })[] = [];
   readonly #refusals: Fault[] = [];
-  #outOfMemory = 0;
-
-  /** Times that a worker could not compute it, or died while it held it. */
-  get failures(): number {
-    return this.#failures.length;
-  }
 
   /** Whether this worker could not compute it before. */
   hasFailedBy(worker: string): boolean {
@@ -38,22 +32,29 @@ export class UnitFaults {
    * @returns what ends the run: ShowtellError `unit/poison`, or `unit/out-of-memory` where nothing else was ever wrong
    */
   failed({ worker, detail }: Fault, code: string, workers: number, accused: () => AccusedUnit): ShowtellError | null {
-    this.#failures.push({ worker, detail });
-    if (code === 'engine/out-of-memory') this.#outOfMemory++;
+    keep(this.#failures, { worker, detail, code }, failuresPerUnit);
     if (!areOfUnit(this.#failures, failuresPerUnit, workers)) return null;
     const { unit, records } = accused();
     const failures = this.#failures.map(told);
-    return this.#outOfMemory >= failures.length
+    return this.#failures.every((fault) => fault.code === 'engine/out-of-memory')
       ? new ShowtellError('unit/out-of-memory', { unit, failures })
       : new ShowtellError('unit/poison', { unit, failures, records });
   }
 
   /** Its result was refused. @returns what ends the run: ShowtellError `unit/poison` */
   refused({ worker, detail }: Fault, workers: number, accused: () => AccusedUnit): ShowtellError | null {
-    this.#refusals.push({ worker, detail });
+    keep(this.#refusals, { worker, detail }, refusalsPerUnit);
     if (!areOfUnit(this.#refusals, refusalsPerUnit, workers)) return null;
     return new ShowtellError('unit/poison', { ...accused(), failures: this.#refusals.map(told) });
   }
+}
+
+/** Of one worker no more than can count: it may fail the same unit for ever while the others are slow. */
+function keep<T extends Fault>(faults: T[], fault: T, perWorker: number): void {
+  const own = faults.filter(({ worker }) => worker === fault.worker);
+  const [oldest] = own;
+  if (oldest !== undefined && own.length >= perWorker) faults.splice(faults.indexOf(oldest), 1);
+  faults.push(fault);
 }
 
 /** One worker alone proves nothing against a unit as long as there are others: it may be the worker's fault. */

@@ -117,8 +117,9 @@ describe('a unit', () => {
     const unit = new Plan(run.job, suite.data.dataset.split('train')).units(1)[1];
     expect(error).toMatchObject({ code: 'unit/poison', facts: { unit: 'unit 1 of step 1' } });
     const { failures, records } = (error as { facts: { failures: string[]; records: string } }).facts;
-    expect(failures).toHaveLength(3);
-    expect(failures[0]).toContain('made to fail');
+    // One that is quick may fail a time more before the other does.
+    expect(failures.length).toBeGreaterThanOrEqual(3);
+    expect(new Set(failures)).toEqual(new Set(['a: made to fail', 'b: made to fail']));
     for (const { offset } of unit?.records ?? []) expect(records).toContain(`@${offset}`);
     // What was trained so far is kept.
     expect(parametersAt(run.folder, 1)).toMatch(/^[0-9a-f]{64}$/);
