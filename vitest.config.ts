@@ -1,8 +1,8 @@
 import { defineConfig } from 'vitest/config';
 import Sequencer from './test/support/sequencer.js';
 
-/** Files of these wait for other programs more than they compute, so two at a time are not in each other's way. */
-const besideOthers = ['unit', 'docs', 'e2e', 'fuzz', 'integration', 'kube', 'protocol'].map(
+/** Files of these wait for other programs, or compute on one thread: two at a time are not in each other's way. */
+const besideOthers = ['docs', 'e2e', 'engines', 'fuzz', 'integration', 'kube', 'parity', 'protocol', 'unit'].map(
   (folder) => `test/${folder}/**/*.test.ts`,
 );
 
@@ -22,7 +22,7 @@ export default defineConfig({
           name: 'alone',
           include: ['test/**/*.test.ts'],
           exclude: [...besideOthers, 'test/long/**', '**/node_modules/**'],
-          // TensorFlow takes every core by itself: two test files at a time on two cores starve each other.
+          // Runs of several workers take every core by themselves, and pages are timed.
           maxWorkers: 1,
           sequence: { groupOrder: 1 },
         },
