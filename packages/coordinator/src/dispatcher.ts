@@ -26,7 +26,14 @@ interface Outstanding {
   /** Workers that it was offered to because another lags, and when. */
   readonly triedBy: Map<string, number>;
   readonly faults: UnitFaults;
+  /** Workers that had it and did not bring it in. */
+  readonly undoneBy: Set<string>;
+  /** Whether it will be offered again in a moment. */
+  isPutOff: boolean;
 }
+
+/** Of more workers than that it is not kept who did not bring a unit in: the next is taken for one of them. */
+const mostUndone = 64;
 
 /** Why a unit is offered again: the values of the metric's label. */
 export type OfferReason =
@@ -160,10 +167,10 @@ export class Dispatcher {
    * that nobody else brought in is to be computed still, with a newer version.
    */
   async overtaken(id: UnitId, worker: string): Promise<void> {
-    this.options.workers().release(worker, offerKey(id));
+    const hadIt = this.options.workers().release(worker, offerKey(id));
     const held = this.outstanding.get(offerKey(id));
-    if (!this.options.isAsynchronous || id.evaluation || held === undefined) return;
-    await this.publishAgain(held, 'now', 'too-stale', `worker ${worker} computed it with a version too old`);
+    if (!this.options.isAsynchronous || id.evaluation || held === undefined || !hadIt) return;
+    await this.offerAfter(held, worker, 'too-stale', `worker ${worker} computed it with a version too old`);
   }
 
   /**
@@ -228,9 +235,11 @@ export class Dispatcher {
     this.suspectBefore = this.horizon;
     this.lastResults.delete(worker.id);
     const suspects = this.suspects(worker);
+    // The one that died, too: with it gone another would be alone, and what one has done would do.
+    const present = this.options.workers().list.length + 1;
     for (const { unit: id } of worker.leases.values()) {
       if (died && suspects.has(offerKey(id)) && this.options.workers().list.length > 0)
-        if (this.blame(id, worker, 'the worker died while it held the unit')) return;
+        if (this.blame(id, worker, 'the worker died while it held the unit', present)) return;
       await this.offerAgain(id, 'worker-lost', `worker ${worker.id} ${died ? 'died' : 'left'}`);
     }
   }
@@ -250,23 +259,43 @@ export class Dispatcher {
   /** @param code of the error table; empty for none */
   async unitFailed(worker: Worker, id: UnitId, detail: string, code: string): Promise<void> {
     const held = this.outstanding.get(offerKey(id));
-    const again = held?.faults.hasFailedBy(worker.id) === true && this.options.workers().list.length > 1;
-    if (this.blame(id, worker, detail, code)) return;
-    const offer = (): Promise<void> =>
-      this.offerAgain(id, 'unit-failed', `worker ${worker.id} could not compute it: ${detail}`);
-    // Who is quick to fail would be the first to have it again.
-    if (again) this.options.soon(offer);
-    else await offer();
+    if (held === undefined || this.blame(id, worker, detail, this.options.workers().list.length, code)) return;
+    await this.offerAfter(held, worker.id, 'unit-failed', `worker ${worker.id} could not compute it: ${detail}`);
   }
 
-  /** A gradient that is not finite, or no gradient: it is computed once more, elsewhere as it comes, before it counts. */
+  /**
+   * A gradient that is not finite, or no gradient: it is computed once more, elsewhere as it comes, before it counts. Of a
+   * worker that did not have the unit it changes nothing.
+   */
   async refused(id: UnitId, worker: string, detail: string): Promise<void> {
+    const hadIt = this.options.workers().release(worker, offerKey(id));
     const held = this.outstanding.get(offerKey(id));
-    if (held === undefined) return;
+    if (held === undefined || !hadIt) return;
     const workers = this.options.workers().list.length;
     const error = held.faults.refused({ worker, detail }, workers, () => this.accuse(held));
     if (error !== null) this.options.onPoison(error);
-    else await this.offerAgain(id, 'refused', `its result was refused: ${detail}`);
+    else await this.offerAfter(held, worker, 'refused', `its result was refused: ${detail}`);
+  }
+
+  /**
+   * Offers a unit again that a worker had and did not bring in: at once when it is the first time, else in a moment. Who is
+   * quick to fail would be the first to have it again, and fill the queue with it.
+   */
+  private async offerAfter(held: Outstanding, worker: string, reason: OfferReason, detail: string): Promise<void> {
+    const { id } = held.offer;
+    const isFirst = !held.undoneBy.has(worker) && held.undoneBy.size < mostUndone;
+    if (isFirst) {
+      held.undoneBy.add(worker);
+      await this.offerAgain(id, reason, detail);
+      return;
+    }
+    if (held.isPutOff) return;
+    held.isPutOff = true;
+    this.options.soon(async () => {
+      held.isPutOff = false;
+      const isOpen = this.outstanding.get(offerKey(id)) === held && held.offer.id.attempt === id.attempt;
+      if (isOpen) await this.offerAgain(id, reason, detail);
+    });
   }
 
   /**
@@ -393,7 +422,7 @@ export class Dispatcher {
   private async offer(lane: Lane, offer: Offer): Promise<void> {
     const held: Outstanding = {
       ...{ offer, lane, postponed: null, published: false, madeAt: clock(), order: 0 },
-      ...{ triedBy: new Map(), faults: new UnitFaults() },
+      ...{ triedBy: new Map(), faults: new UnitFaults(), undoneBy: new Set<string>(), isPutOff: false },
     };
     this.outstanding.set(offerKey(offer.id), held);
     await this.publish(held);
@@ -415,10 +444,12 @@ export class Dispatcher {
     }
   }
 
-  /** @returns whether the run ends for it, so that it need not be offered again */
-  private blame(id: UnitId, worker: Worker, detail: string, code = ''): boolean {
+  /**
+   * @param workers among which the fault would be the unit's
+   * @returns whether the run ends for it, so that it need not be offered again
+   */
+  private blame(id: UnitId, worker: Worker, detail: string, workers: number, code = ''): boolean {
     const held = this.outstanding.get(offerKey(id));
-    const workers = this.options.workers().list.length;
     const error = held?.faults.failed({ worker: worker.id, detail }, code, workers, () => this.accuse(held)) ?? null;
     if (error !== null) this.options.onPoison(error);
     return error !== null;

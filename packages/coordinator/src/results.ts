@@ -76,7 +76,7 @@ export class Results {
     };
   }
 
-  #gradient(header: GradientHeader, { verdict, detail }: PushVerdict): void {
+  #gradient(header: GradientHeader, { verdict, detail, counts }: PushVerdict): void {
     const { unit, worker } = header;
     if (unit === undefined) return;
     const { dispatcher, series, log, beside } = this.parts;
@@ -84,6 +84,7 @@ export class Results {
     switch (verdict) {
       case Verdict.VERDICT_ACCEPTED:
         dispatcher.settle(unit, worker);
+        if (!counts) return;
         series.exchangeBytes.inc(
           { direction: 'received', way: header.slot === '' ? 'grpc' : 'shared-memory' },
           this.#bytesOf(header),
@@ -132,7 +133,7 @@ export class Results {
     const planned = plan.units(unit.step)[unit.index]?.records ?? [];
     const names = skipped.map((i) => `${shards[planned[i]?.shard ?? 0]?.file ?? ''}@${planned[i]?.offset ?? 0}`);
     const before = new Set(journal.of('skipped').flatMap((entry) => entry.records));
-    const fresh = names.filter((name) => !before.has(name));
+    const fresh = [...new Set(names)].filter((name) => !before.has(name));
     if (fresh.length === 0) return;
     journal.append({ type: 'skipped', step: unit.step, unit: unit.index, records: fresh });
     log.warn('records do not decode and are skipped', { ...unitFields(unit), records: fresh });

@@ -21,11 +21,6 @@ export class UnitFaults {
   readonly #failures: (Fault & { readonly code: string })[] = [];
   readonly #refusals: Fault[] = [];
 
-  /** Whether this worker could not compute it before. */
-  hasFailedBy(worker: string): boolean {
-    return this.#failures.some((fault) => fault.worker === worker);
-  }
-
   /**
    * @param code of the error table; empty for none
    * @param workers that are in session

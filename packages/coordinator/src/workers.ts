@@ -271,9 +271,9 @@ export class Workers {
     for (const member of this.members.values()) member.leases.delete(key);
   }
 
-  /** One worker is done with a unit, though its result did not count. */
-  release(worker: string, key: string): void {
-    this.members.get(worker)?.leases.delete(key);
+  /** One worker is done with a unit, though its result did not count. @returns whether it had it */
+  release(worker: string, key: string): boolean {
+    return this.members.get(worker)?.leases.delete(key) ?? false;
   }
 
   private remove(member: Member): void {

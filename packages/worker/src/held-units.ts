@@ -45,11 +45,21 @@ export class HeldUnits implements Disposable {
   }
 
   /** Whether it is held already, whatever the attempt. */
-  has({ lineage, step, index, evaluation }: UnitId): boolean {
-    return [...this.waitingUnits, ...this.settlingUnits].some(({ lease: { unit } }) => {
-      const { id } = unit;
-      return id.lineage === lineage && id.step === step && id.index === index && id.evaluation === evaluation;
-    });
+  has(id: UnitId): boolean {
+    return [...this.waitingUnits, ...this.settlingUnits].some(({ lease }) => isSame(lease.unit.id, id));
+  }
+
+  /**
+   * The same unit offered again while it waits here: one offer of it is enough. Of one that is being computed it is not:
+   * this offer may have been made since its result did not count.
+   * @returns whether it waits
+   */
+  takeAgain(lease: Lease): boolean {
+    const { id } = lease.unit;
+    if (!this.waiting.some((unit) => isSame(unit.lease.unit.id, id))) return false;
+    lease.acknowledge();
+    this.events.taken(id);
+    return true;
   }
 
   add(lease: Lease, prepared: Promise<PreparedUnit>, span: TraceSpan): void {
@@ -98,6 +108,11 @@ export class HeldUnits implements Disposable {
   private extendAll(): void {
     for (const { lease } of [...this.waitingUnits, ...this.settlingUnits]) lease.extend();
   }
+}
+
+/** Whatever the attempt. */
+function isSame(a: UnitId, b: UnitId): boolean {
+  return a.lineage === b.lineage && a.step === b.step && a.index === b.index && a.evaluation === b.evaluation;
 }
 
 /** Earlier steps first, evaluations before the step they hold up, then by index. */

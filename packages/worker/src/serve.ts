@@ -49,6 +49,7 @@ async function main(argv: readonly string[]): Promise<number> {
     failure ??= error;
     stop.abort();
   };
+  void threads.died.then(fail);
   const queue = new CaptionQueue(captioner, {
     computed: (pictures, seconds) => {
       metrics.series.batch.observe(pictures);

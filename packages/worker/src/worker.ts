@@ -277,6 +277,7 @@ export class Worker {
       lease.giveBack();
       return;
     }
+    if (held.takeAgain(lease)) return;
     this.hold(lease, shift);
     const farthest = excess(held.waiting, this.room(), this.announced?.id?.step ?? 0, this.window);
     if (farthest !== null) held.giveBack(farthest, 'a more urgent unit came');

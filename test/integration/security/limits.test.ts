@@ -154,9 +154,10 @@ it('calls of sessions that have ended count too, as long as they are under way',
 });
 
 it('graphs that one worker makes up keep no other from its canaries', async () => {
-  const { port } = await bounded();
+  const { port, workers } = await bounded();
   const [one, other] = [client(port), client(port)];
-  await session(one, 'a').welcomed;
+  const first = session(one, 'a');
+  await first.welcomed;
   await session(other, 'b').welcomed;
   const canary = (from: ParameterServiceClient, worker: string, graph: string): Promise<boolean> =>
     new Promise((resolve) =>
@@ -168,6 +169,11 @@ it('graphs that one worker makes up keep no other from its canaries', async () =
     false,
   ]);
   expect(await canary(other, 'b', '4')).toBe(true);
+  // Nothing is kept of who is gone.
+  first.close();
+  await eventually('it is gone', () => workers.list.length === 1);
+  await session(one, 'a').welcomed;
+  expect(await canary(one, 'a', '5')).toBe(true);
 });
 
 it('a worker that reads nothing of its session is shut out before what waits for it grows without end', async () => {

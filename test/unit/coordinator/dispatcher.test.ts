@@ -14,28 +14,33 @@ function worker(id: string, ...held: UnitId[]): Worker {
   return { id, leases, report: null } as Partial<Worker> as Worker;
 }
 
-/** What ended the run, and how many offers were put off by half a second. */
+/** What ended the run, the attempts that were published of each unit, and what was put off by half a second. */
 interface Told {
   readonly poison: string[];
-  soon: number;
+  readonly published: Map<string, number[]>;
+  readonly soon: (() => Promise<void>)[];
+  /** Workers that do not have what they speak of. */
+  readonly without: Set<string>;
 }
 
 function dispatcher(isAsynchronous: boolean, list: readonly Worker[]): { made: Dispatcher; told: Told } {
-  const told: Told = { poison: [], soon: 0 };
+  const told: Told = { poison: [], published: new Map(), soon: [], without: new Set() };
   const nothing = async (): Promise<void> => undefined;
+  const publish = async (_: unknown, { id }: { readonly id: UnitId }): Promise<void> => {
+    told.published.set(offerKey(id), [...(told.published.get(offerKey(id)) ?? []), id.attempt]);
+  };
+  const release = (id: string): boolean => !told.without.has(id);
   const made = new Dispatcher({
     ...{ run: 'r', generation: 1, isAsynchronous },
     plan: { units: (step) => [{ step, index: 0, records: [], seed: 0 }] },
-    queue: { publish: nothing, purge: nothing },
+    queue: { publish, purge: nothing },
     traces: new StepTraces(),
-    workers: () => ({ list, holders: () => [] }) as Partial<Workers> as Workers,
+    workers: () => ({ list, holders: () => [], release }) as Partial<Workers> as Workers,
     describe: () => 'records',
     onOfferedAgain: () => undefined,
     onBrokerAway: () => undefined,
     onSuspectStep: () => undefined,
-    soon: () => {
-      told.soon++;
-    },
+    soon: (work) => void told.soon.push(work),
     onPoison: (error) => void told.poison.push(error.message),
   });
   return { made, told };
@@ -90,8 +95,9 @@ describe('a unit that cannot be computed', () => {
 
   it('is accused by three workers, not by one that fails again and again: that waits before it may have it again', async () => {
     for (let i = 0; i < 5; i++) await fail('a');
+    expect([told.poison, told.soon.length]).toEqual([[], 1]);
     await fail('b');
-    expect([told.poison, told.soon]).toEqual([[], 4]);
+    expect(told.poison).toEqual([]);
     await fail('c');
     expect(told.poison).toEqual([expect.stringContaining('unit 0 of step 0')]);
   });
@@ -106,11 +112,56 @@ describe('a unit that cannot be computed', () => {
     expect(told.poison).toHaveLength(1);
   });
 
+  it('is offered once for each worker at once, and then once in a moment, however often it fails', async () => {
+    const attempts = () => told.published.get(offerKey(idOf(0)));
+    for (let i = 0; i < 100; i++) await fail('a');
+    expect(attempts()).toEqual([1, 2]);
+    for (let i = 0; i < 100; i++) await fail('a');
+    expect(told.soon).toHaveLength(1);
+    await told.soon[0]?.();
+    expect(attempts()).toEqual([1, 2, 3]);
+    await fail('a');
+    expect(told.soon).toHaveLength(2);
+    // Another's failure has it offered meanwhile: that will do.
+    await fail('b');
+    await told.soon[1]?.();
+    expect(attempts()).toEqual([1, 2, 3, 4]);
+  });
+
+  it('is what its worker says of it only if that had it', async () => {
+    told.without.add('a').add('b').add('c');
+    for (const id of ['a', 'b', 'c']) await made.refused(idOf(0), id, 'not finite');
+    expect([told.poison, told.published.get(offerKey(idOf(0)))]).toEqual([[], [1]]);
+  });
+
+  it('is no fault of a unit when one worker dies of it again and again beside another', async () => {
+    // The one that died is not in session any more.
+    list.length = 1;
+    for (let i = 0; i < 5; i++) await made.workerLeft(worker('z', idOf(0)), true);
+    expect(told.poison).toEqual([]);
+    await made.workerLeft(worker('y', idOf(0)), true);
+    expect(told.poison).toHaveLength(1);
+  });
+
   it('or whose result is wrong twice, by two workers', async () => {
     list.length = 2;
     for (let i = 0; i < 3; i++) await made.refused(idOf(0), 'a', 'not finite');
     expect(told.poison).toEqual([]);
     await made.refused(idOf(0), 'b', 'not finite');
     expect(told.poison).toEqual([expect.stringContaining('unit 0 of step 0')]);
+  });
+});
+
+describe('a unit that is computed with a version too old, where each is applied as it comes', () => {
+  it('is offered again of a worker that had it, and not again and again', async () => {
+    const { made, told } = dispatcher(true, [worker('a'), worker('b')]);
+    await made.restart(0, 1);
+    await made.advance(0, open, 'joint');
+    const attempts = () => told.published.get(offerKey(idOf(1)));
+    for (let i = 0; i < 50; i++) await made.overtaken(idOf(1), 'a');
+    expect([attempts(), told.soon.length]).toEqual([[1, 2], 1]);
+    told.without.add('b');
+    await made.overtaken(idOf(1), 'b');
+    expect(attempts()).toEqual([1, 2]);
   });
 });

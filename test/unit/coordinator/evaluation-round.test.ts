@@ -8,7 +8,7 @@ import { EvaluationKind } from '@showtell/shared/generated/showtell/v1/unit.js';
 const sound: RecordEvaluation = { imageId: 1, skipped: false, lossSum: 9, tokens: 5, captions: [] };
 const caption = { caption: 'a cat', logProbability: -1, wordProbabilities: [0.5] };
 
-it('takes of each record what a record can have, and nothing else: it decides, and is kept', () => {
+function roundOf() {
   const records = [{ shard: 0, offset: 0, length: 9 }];
   const value = { kind: EvaluationKind.EVALUATION_KIND_CAPTIONS, split: 'val', records };
   const evaluation = { work: [{ $case: 'evaluation', value }] } as Partial<EvaluationThread> as EvaluationThread;
@@ -16,7 +16,13 @@ it('takes of each record what a record can have, and nothing else: it decides, a
   const dispatcher = { evaluate: async () => undefined, settle: (_: unknown, worker: string) => settled.push(worker) };
   const round = new EvaluationRound(evaluation, dispatcher as Partial<Dispatcher> as Dispatcher, 1);
   void round.evaluate(3, 1).catch(() => undefined);
-  const unit = { run: 'r', generation: 1, lineage: 1, step: 3, index: 0, attempt: 1, evaluation: true };
+  return { round, settled };
+}
+
+const unit = { run: 'r', generation: 1, lineage: 1, step: 3, index: 0, attempt: 1, evaluation: true };
+
+it('takes of each record what a record can have, and nothing else: it decides, and is kept', () => {
+  const { round, settled } = roundOf();
   const push = (record: Partial<RecordEvaluation>): Verdict =>
     round.push({ unit, version: unit, worker: 'w', records: [{ ...sound, ...record }] }).verdict;
   for (const wrong of [
@@ -30,4 +36,15 @@ it('takes of each record what a record can have, and nothing else: it decides, a
   expect(settled).toEqual([]);
   expect(push({ captions: [caption] })).toBe(Verdict.VERDICT_ACCEPTED);
   expect(settled).toEqual(['w']);
+});
+
+it('is of this evaluation’s units and version: a unit that trains is not settled by it', () => {
+  const { round, settled } = roundOf();
+  const push = (of: object, version: object = {}): Verdict =>
+    round.push({ unit: { ...unit, ...of }, version: { ...unit, ...version }, worker: 'w', records: [sound] }).verdict;
+  expect(push({ evaluation: false })).toBe(Verdict.VERDICT_STALE);
+  expect(push({}, { generation: 0 })).toBe(Verdict.VERDICT_STALE);
+  expect(push({}, { lineage: 2 })).toBe(Verdict.VERDICT_STALE);
+  expect(settled).toEqual([]);
+  expect(push({})).toBe(Verdict.VERDICT_ACCEPTED);
 });

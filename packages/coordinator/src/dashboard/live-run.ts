@@ -23,6 +23,9 @@ interface Watcher {
 /** A run and the browsers that watch it by server-sent events; without any nothing is done. */
 export class LiveRun {
   readonly #watchers = new Set<Watcher>();
+  /** Browsers whose session is being made. */
+  #arriving = 0;
+  #isClosed = false;
   #timer: NodeJS.Timeout | null = null;
   /** The look at hand. */
   #looking: Promise<void> | null = null;
@@ -33,7 +36,7 @@ export class LiveRun {
   ) {}
 
   get watchers(): number {
-    return this.#watchers.size;
+    return this.#watchers.size + this.#arriving;
   }
 
   /** @param known what the browser has: the revision and the last step of what it fetched */
@@ -42,20 +45,24 @@ export class LiveRun {
     response: ServerResponse,
     known: { readonly revision: number; readonly last: number },
   ): Promise<void> {
-    const session = await createSession(request, response, { retry: 1_000 });
+    this.#arriving++;
+    const session = await createSession(request, response, { retry: 1_000 }).finally(() => this.#arriving--);
+    if (this.#isClosed) response.end();
+    // Of one that has closed by now the session does not hear.
+    if (this.#isClosed || !session.isConnected || request.destroyed || response.closed) return;
     const watcher: Watcher = { session, response, ...known, now: '', summary: null };
     this.#watchers.add(watcher);
     session.on('disconnected', () => {
       this.#watchers.delete(watcher);
       if (this.#watchers.size === 0) this.#rest();
     });
-    if (!session.isConnected) this.#watchers.delete(watcher);
     this.#timer ??= setInterval(() => void this.#look(), lookMs);
     await this.#look();
   }
 
   /** Tells every browser what is new since the last look, and says goodbye. */
   async close(): Promise<void> {
+    this.#isClosed = true;
     this.#rest();
     if (this.#watchers.size > 0) {
       await this.#looking;

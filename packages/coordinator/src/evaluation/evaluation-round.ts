@@ -50,10 +50,13 @@ export class EvaluationRound {
     const { round } = this;
     const isCurrent =
       round !== null &&
-      unit?.generation === this.generation &&
+      unit?.evaluation === true &&
+      unit.generation === this.generation &&
       unit.lineage === round.lineage &&
       unit.step === round.step &&
-      version?.step === round.step;
+      version?.generation === this.generation &&
+      version.lineage === round.lineage &&
+      version.step === round.step;
     if (!isCurrent) return { verdict: Verdict.VERDICT_STALE, detail: 'no such evaluation is under way' };
     if (records.length !== this.evaluation.work[unit.index]?.value.records.length)
       return { verdict: Verdict.VERDICT_INVALID, detail: `unit ${unit.index} does not have ${records.length} records` };

@@ -10,7 +10,7 @@ import type { AddAnswer, ParameterShard } from './parameter-shard.js';
 import type { Publication } from './publication.js';
 import type { SerialQueue } from './serial-queue.js';
 import type { Shard } from './shard.js';
-import { answer, type Expected, judge, type PushVerdict } from './verdict.js';
+import { answer, counted, type Expected, judge, type PushVerdict } from './verdict.js';
 
 /** What of the parameter server the intake works with. */
 export interface IntakeParts {
@@ -164,7 +164,7 @@ export class GradientIntake {
     const staleness = this.#applied === null ? null : publication.step - (header.version?.step ?? 0);
     this.#applied?.add(request.step, { worker, attempt: request.attempt });
     round.commit(header, (performance.now() - start) / 1000, staleness);
-    return answer('accepted', '');
+    return counted;
   }
 
   /** The squares of each shard's blocks, at their places among all. */

@@ -48,6 +48,8 @@ export type HeaderVerdict =
 export interface PushVerdict {
   readonly verdict: Verdict;
   readonly detail: string;
+  /** Whether the unit counts by this very push: who asks again is told the same, and nothing more follows from it. */
+  readonly counts: boolean;
 }
 
 const verdicts = {
@@ -58,8 +60,10 @@ const verdicts = {
 } as const;
 
 export function answer(kind: keyof typeof verdicts, detail: string): PushVerdict {
-  return { verdict: verdicts[kind], detail };
+  return { verdict: verdicts[kind], detail, counts: false };
 }
+
+export const counted: PushVerdict = { verdict: Verdict.VERDICT_ACCEPTED, detail: '', counts: true };
 
 export function phaseOf(phase: PhaseName | null): Phase {
   if (phase === null) return Phase.PHASE_UNSPECIFIED;

@@ -73,11 +73,14 @@ export class Gate implements SessionGate {
     }
     this.#sessions++;
     let token: string | null = null;
+    let name = '';
     let isOver = false;
     const leave = (): void => {
       if (token !== null) {
         this.#calls.dismiss(token);
         token = null;
+        // What a run keeps of graphs has a bound of its own.
+        if (!this.#calls.sessions.some(({ worker }) => worker === name)) this.#graphs.delete(name);
         this.#tellSessions();
       }
       if (isOver) return;
@@ -110,6 +113,7 @@ export class Gate implements SessionGate {
       },
       join: (worker) => {
         clearTimeout(silent);
+        name = worker;
         token = randomBytes(24).toString('base64url');
         this.#calls.admit({ worker, token });
         this.#tellSessions();

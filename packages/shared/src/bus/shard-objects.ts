@@ -9,7 +9,11 @@ import { chunksOf, inTime } from './object-chunks.js';
 
 /** A file of a data folder, as it lies in a bucket. */
 const listedFile = z.strictObject({
-  name: z.string().regex(/^[^/\\]+$/),
+  name: z
+    .string()
+    .max(255)
+    .regex(/^[^/\\\0]+$/)
+    .refine((name) => name !== '.' && name !== '..'),
   bytes: z.int().min(0),
   sha256: z.string().regex(/^[0-9a-f]{64}$/),
 });
@@ -25,6 +29,9 @@ const listingSchema = z.strictObject({
 export type Listing = z.infer<typeof listingSchema>;
 
 export const listingObject = 'dataset';
+
+/** Ten thousand files' names and hashes take two. */
+const mostListingBytes = 16 * 1_048_576;
 
 /** A file's object. With the content's hash in its name it is never another content, whoever has put it there. */
 export const objectNameOf = ({ name, sha256 }: ListedFile): string => `${name}.${sha256}`;
@@ -103,14 +110,19 @@ export async function readListing(
 ): Promise<Listing | null> {
   const found = await inTime(store.info(listingObject));
   if (found === null || found.deleted) return null;
+  const corrupt = (detail: string, cause?: unknown) =>
+    new ShowtellError('data/object-corrupt', { ...location, object: listingObject, detail }, { cause });
   const parts: Uint8Array[] = [];
-  for await (const chunk of chunksOf(connection, location.bucket, found)) parts.push(chunk ?? new Uint8Array());
-  const bytes = Buffer.concat(parts);
+  let bytes = 0;
+  for await (const chunk of chunksOf(connection, location.bucket, found)) {
+    parts.push(chunk ?? new Uint8Array());
+    bytes += chunk?.length ?? 0;
+    if (bytes > mostListingBytes) throw corrupt(`it has more than ${mostListingBytes} bytes`);
+  }
   try {
-    return listingSchema.parse(JSON.parse(bytes.toString('utf8')));
+    return listingSchema.parse(JSON.parse(Buffer.concat(parts).toString('utf8')));
   } catch (cause) {
-    const detail = 'it is no listing that this version reads';
-    throw new ShowtellError('data/object-corrupt', { ...location, object: listingObject, detail }, { cause });
+    throw corrupt('it is no listing that this version reads', cause);
   }
 }
 

@@ -24,6 +24,8 @@ export async function sendAll<T>(sink: MessageSink<T>, messages: Iterable<T>): P
  */
 export async function sendToEnd<T>(sink: MessageSink<T>, messages: Iterable<T>): Promise<void> {
   await sendAll(sink, messages);
+  // Of one that is closed nothing more is heard.
+  if (sink.destroyed) return;
   await new Promise<void>((resolve) => {
     sink.once('finish', resolve).once('close', resolve).once('cancelled', resolve);
     sink.end();

@@ -39,6 +39,9 @@ export class PictureThreads implements AsyncDisposable {
   readonly #threads: Thread[] = [];
   readonly #waiting: Order[] = [];
   #closed: Error | null = null;
+  #tellDeath: (error: ShowtellError) => void = () => undefined;
+  /** Resolves when a thread is gone that nobody closed: nothing more is read then. ShowtellError `engine/thread-died` */
+  readonly died = new Promise<ShowtellError>((resolve) => (this.#tellDeath = resolve));
 
   private constructor() {
     // Opened by `open`.
@@ -61,12 +64,31 @@ export class PictureThreads implements AsyncDisposable {
   /**
    * Decodes a picture and draws it as evaluation does. Those waiting are taken in the order of the calls.
    * @param upright whether a JPEG is turned by its EXIF tag
-   * @throws ShowtellError `picture/unknown-format`, `picture/too-large`, `input/picture-undecodable`
+   * @param over nobody waits for it any more: it is not begun then
+   * @throws ShowtellError `picture/unknown-format`, `picture/too-large`, `input/picture-undecodable`; the signal's reason
    */
-  read(bytes: Uint8Array, where: string, upright: boolean): Promise<ReadPicture> {
+  read(bytes: Uint8Array, where: string, upright: boolean, over?: AbortSignal): Promise<ReadPicture> {
     if (this.#closed !== null) return Promise.reject(this.#closed);
+    if (over?.aborted === true) return Promise.reject(over.reason as Error);
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ bytes, where, upright, resolve, reject });
+      const drop = (): void => {
+        const at = this.#waiting.indexOf(order);
+        if (at >= 0) this.#waiting.splice(at, 1);
+        reject(over?.reason as Error);
+      };
+      const order: Order = {
+        ...{ bytes, where, upright },
+        resolve: (picture) => {
+          over?.removeEventListener('abort', drop);
+          resolve(picture);
+        },
+        reject: (error) => {
+          over?.removeEventListener('abort', drop);
+          reject(error);
+        },
+      };
+      over?.addEventListener('abort', drop, { once: true });
+      this.#waiting.push(order);
       this.#hand();
     });
   }
@@ -93,12 +115,14 @@ export class PictureThreads implements AsyncDisposable {
         else if (thread.order === null && reply.type !== 'read') reject(errorOf(reply));
         else this.#settle(thread, reply);
       });
-      const fail = (error: Error): void => {
+      const fail = (detail: string, cause?: Error): void => {
+        const error = new ShowtellError('engine/thread-died', { detail }, { cause });
         reject(error);
+        if (this.#closed === null) this.#tellDeath(error);
         this.#fail(error);
       };
-      worker.on('error', fail);
-      worker.on('exit', (code) => fail(new Error(`a picture thread ended with code ${code}`)));
+      worker.on('error', (error) => fail(`a picture thread failed: ${error.message}`, error));
+      worker.on('exit', (code) => fail(`a picture thread ended with code ${code}`));
     });
     this.#threads.push(thread);
     this.#hand();

@@ -81,7 +81,7 @@ export class Endpoint {
     try {
       const { image, beam, upright } = await orAborted(readCaptionRequest(request, rules), over);
       isRead = true;
-      const picture = await orAborted(threads.read(image, 'The picture', upright), over);
+      const picture = await orAborted(threads.read(image, 'The picture', upright, over), over);
       return plain(await queue.caption({ image: picture.image, beam }, over));
     } finally {
       clearTimeout(timer);
