@@ -5,7 +5,7 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { jobFile } from '@showtell/coordinator/kubernetes/coordinator.js';
+import { jobFile, jobFileHash } from '@showtell/coordinator/kubernetes/coordinator.js';
 import { customResourceDefinition } from '@showtell/coordinator/kubernetes/custom-resource.js';
 import { operatorObjects } from '@showtell/coordinator/kubernetes/operator/deployment.js';
 import { renderJob } from '@showtell/coordinator/kubernetes/render.js';
@@ -25,12 +25,24 @@ const of = (role) => objects.filter(({ metadata }) => metadata.labels['app.kuber
 const print = (list) =>
   generated + list.map((object) => stringify(object, { aliasDuplicateObjects: false })).join('---\n');
 
+/** A patch of the coordinator's pod by what goes with another job file. */
+const annotationsOf = (annotations) =>
+  generated +
+  stringify(
+    Object.entries(annotations).map(([name, value]) => ({
+      op: 'replace',
+      path: `/spec/template/metadata/annotations/${name.replaceAll('/', '~1')}`,
+      value,
+    })),
+  );
+
 const files = {
   'base/nats.yaml': print(of('nats')),
   'base/coordinator.yaml': print(of('coordinator')),
   'base/workers.yaml': print(of('worker')),
   'base/job.yaml': generated + jobFile(job),
   'components/gpu/job.yaml': generated + jobFile(onGpu),
+  'components/gpu/job-hash.yaml': annotationsOf(jobFileHash(onGpu)),
   'crd/trainingjob.yaml': print([customResourceDefinition()]),
   'operator/operator.yaml': print(operatorObjects()),
   'serve/serve.yaml': print(servingObjects('showtell')),

@@ -4,8 +4,10 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { setTimeout as delay } from 'node:timers/promises';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { stringify } from 'yaml';
+import { Cluster } from '@showtell/coordinator/kubernetes/cluster/cluster.js';
+import { Connection } from '@showtell/coordinator/kubernetes/cluster/connection.js';
 import { ports } from '@showtell/coordinator/kubernetes/naming.js';
 import { renderJob } from '@showtell/coordinator/kubernetes/render.js';
 import { apiVersion, parseTrainingJob } from '@showtell/coordinator/kubernetes/training-job.js';
@@ -280,6 +282,75 @@ describe.skipIf(noKube !== null)(`the operator${noKube === null ? '' : ` (skippe
       () => kube.kubectl(['get', 'job', 'b-worker', '-o', `jsonpath=${image}`, ...where]).output === 'two',
     );
   }, 180_000);
+
+  it('goes on with the rest where one object is refused, and keeps workers that could not be made anew', async () => {
+    const where = namespace('refused');
+    await start('--namespace', 'refused');
+    const spec = { workers: { tolerations: [{ key: 'a', operator: 'Exists' }] } };
+    apply(where, 'a', spec);
+    await until('workers', () => kube.kubectl(['get', 'job', 'a-worker', ...where]).code === 0);
+    const { uid } = get(['job', 'a-worker', ...where]).metadata;
+    const failure = (): string | undefined => condition(get(['tj', 'a', ...where]), 'Applied')?.message;
+    // The volume cannot be another; a toleration without a key needs the operator Exists.
+    const worse = {
+      storage: { runs: { size: '30Gi' } },
+      workers: { replicas: 3, tolerations: [{ effect: 'NoSchedule' }] },
+    };
+    apply(where, 'a', worse);
+    const fieldsOf = (kind: string, name: string): Readonly<Record<string, unknown>> =>
+      (getAny([kind, name, ...where]) as { spec: Record<string, unknown> }).spec;
+    await until('three workers', () => fieldsOf('job', 'a-worker')['parallelism'] === 3);
+    await until('refusal', () => failure()?.includes('StatefulSet') === true);
+    apply(where, 'a', { ...worse, suspend: true });
+    await until('suspended workers', () => fieldsOf('job', 'a-worker')['suspend'] === true);
+    await until('no coordinator', () => fieldsOf('sts', 'a-coordinator')['replicas'] === 0);
+    expect(get(['job', 'a-worker', ...where]).metadata.uid).toBe(uid);
+
+    apply(where, 'a', { workers: { ...worse.workers, replicas: 1 } });
+    await until('the toleration', () => failure()?.includes('tolerations') === true);
+    expect(get(['job', 'a-worker', ...where]).metadata.uid).toBe(uid);
+    apply(where, 'a', { workers: { replicas: 1 } });
+    await until('agreement', () => condition(get(['tj', 'a', ...where]), 'Applied')?.status === 'True');
+    expect(fieldsOf('job', 'a-worker')).not.toHaveProperty('template.spec.tolerations');
+  }, 180_000);
+
+  it('takes neither an object without showtell’s labels nor the word of another job’s coordinator', async () => {
+    const where = namespace('strange');
+    await start('--namespace', 'strange');
+    kube.must(['create', 'job', 'foreign-worker', '--image=i', ...where]);
+    apply(where, 'foreign', {});
+    const plain = renderJob(parseTrainingJob({}, 'plain', { name: 'plain', namespace: 'strange' }));
+    kube.must(['apply', '--server-side', '-f', '-', ...where], plain.map((object) => stringify(object)).join('---\n'));
+    const answer = await coordinator(where, 'plain', '127.0.71.5');
+    answer.says = { ...training(100), state: 'finished', end: { reason: 'complete', message: '' } };
+    apply(where, 'plain', {});
+    for (const name of ['foreign', 'plain']) {
+      await until('refusal', () => condition(get(['tj', name, ...where]), 'Applied')?.reason === 'NameTaken');
+      expect(get(['tj', name, ...where]).status).toMatchObject({ phase: 'Pending' });
+    }
+    const { spec } = getAny(['job', 'foreign-worker', ...where]) as {
+      spec: { template: { spec: { containers: object[] } } };
+    };
+    expect(spec.template.spec.containers).toMatchObject([{ image: 'i' }]);
+    expect(kube.kubectl(['get', 'sts', 'foreign-coordinator', ...where]).code).not.toBe(0);
+  }, 120_000);
+
+  it('writes and deletes the TrainingJob that was looked at, not another of its name', async () => {
+    const where = namespace('another');
+    vi.stubEnv('KUBECONFIG', kube.kubeconfig);
+    const cluster = new Cluster(Connection.open());
+    vi.unstubAllEnvs();
+    apply(where, 'a', {});
+    const ref = { kind: 'TrainingJob', namespace: 'another', name: 'a' } as const;
+    const earlier = '00000000-0000-0000-0000-000000000000';
+    expect(await cluster.applyStatus(ref, earlier, { phase: 'Failed' })).toBe(false);
+    await expect(cluster.delete(ref, earlier)).rejects.toMatchObject({ status: 409 });
+    const { metadata, status } = get(['tj', 'a', ...where]);
+    expect(status?.phase).toBeUndefined();
+    expect(await cluster.applyStatus(ref, metadata.uid, { phase: 'Failed' })).toBe(true);
+    expect(get(['tj', 'a', ...where]).status?.phase).toBe('Failed');
+    expect(await cluster.delete(ref, metadata.uid)).toBe(true);
+  });
 
   it('keeps a run’s job file while another would give other parameters, and says by which field', async () => {
     const where = namespace('changed');

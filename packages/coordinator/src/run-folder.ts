@@ -1,10 +1,12 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
+import { vocabularyFile } from '@showtell/shared/data/find-vocabulary.js';
 import { ShowtellError } from '@showtell/shared/errors.js';
 import type { Job } from '@showtell/shared/job/job.js';
 import { announcedProcess, announceProcess, type ProcessFile } from '@showtell/shared/service/process-file.js';
 import { isSameProcess, ownIdentity, type ProcessIdentity } from '@showtell/shared/service/process-identity.js';
+import { syncFolder } from './checkpoints/write-checkpoint.js';
 
 /** What a run is, fixed when it begins: `run.json`. */
 export interface RunIdentity {
@@ -31,11 +33,15 @@ export interface CoordinatorProcess extends ProcessFile {
   readonly http: string;
 }
 
-function writeWhole(file: string, content: unknown): void {
+/** Writes a file beside its name, syncs and renames it: it is there whole or not at all, also after the machine stopped. */
+function writeWhole(file: string, content: string | Uint8Array): void {
   const beside = `${file}.${process.pid}.tmp`;
-  writeFileSync(beside, `${JSON.stringify(content, null, 2)}\n`);
+  writeFileSync(beside, content, { flush: true });
   renameSync(beside, file);
+  syncFolder(dirname(file));
 }
+
+const toJson = (content: unknown): string => `${JSON.stringify(content, null, 2)}\n`;
 
 function readJson(file: string): unknown {
   return existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : undefined;
@@ -73,16 +79,22 @@ export class RunFolder {
 
   /** Keeps the job that the run is started with from now on. */
   keepJob(job: Job): void {
-    writeWhole(this.at('job.json'), job);
+    writeWhole(this.at('job.json'), toJson(job));
   }
 
-  /** Begins a run. @throws ShowtellError `run/exists` */
-  begin(identity: RunIdentity, job: Job): void {
+  /**
+   * Begins a run. It exists once `run.json` does, which is written last: what comes after it might never come.
+   * @param vocabulary the data's, to be copied: captions of the run's checkpoints need the words, and may be asked for where
+   *   the data are not
+   * @throws ShowtellError `run/exists`
+   */
+  begin(identity: RunIdentity, job: Job, vocabulary?: string): void {
     if (this.exists) throw new ShowtellError('run/exists', { run: this.path });
     for (const folder of ['checkpoints', 'evaluations', 'generations', 'logs', 'processes'])
       mkdirSync(this.at(folder), { recursive: true });
     this.keepJob(job);
-    writeWhole(this.at('run.json'), identity);
+    if (vocabulary !== undefined) writeWhole(this.at(vocabularyFile), readFileSync(vocabulary));
+    writeWhole(this.at('run.json'), toJson(identity));
   }
 
   /** The coordinator at work on this host, if there is one. */

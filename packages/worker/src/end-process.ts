@@ -5,11 +5,20 @@ import { areThreadsStuck } from './end-thread.js';
 export function endProcess(program: string, main: Promise<number>): void {
   main.then(end, (thrown: unknown) => {
     const error = failureOf(thrown, program);
-    if (error instanceof ShowtellError) process.stderr.write(`${program}: ${error.message}\n${error.remedy}\n`);
-    else
-      process.stderr.write(`${program}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+    tellFailure(program, error);
     end(error instanceof ShowtellError ? error.exitCode : 70);
   });
+}
+
+/** On standard error. */
+export function tellFailure(program: string, error: unknown): void {
+  const text =
+    error instanceof ShowtellError
+      ? `${error.message}\n${error.remedy}`
+      : error instanceof Error
+        ? (error.stack ?? error.message)
+        : String(error);
+  process.stderr.write(`${program}: ${text}\n`);
 }
 
 function end(code: number): void {

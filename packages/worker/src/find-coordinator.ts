@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { mayCome } from '@showtell/shared/bus/open-data.js';
 import { ShowtellError } from '@showtell/shared/errors.js';
 import { announcedProcess } from '@showtell/shared/service/process-file.js';
 import type { WorkerOptions } from './options.js';
@@ -11,6 +12,10 @@ export function coordinatorAddress(run: WorkerOptions['run']): string | null {
   const found = announcedProcess(run.folder, 'coordinator') as { readonly grpc?: string } | undefined;
   return found?.grpc ?? null;
 }
+
+/** Whether a worker ended since what it waited for, coordinator or data, did not come; it may come to the next one. */
+export const wasInVain = (error: unknown): boolean =>
+  mayCome(error) || (error instanceof ShowtellError && error.code === 'worker/no-coordinator');
 
 /**
  * Tries to join until it works. A coordinator that was killed leaves its address behind, on another host unnoticed, so

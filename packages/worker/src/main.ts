@@ -1,7 +1,11 @@
 import { useTls } from '@showtell/shared/security/tls-folder.js';
-import { endProcess } from './end-process.js';
+import { toldToLeave } from '@showtell/shared/service/worker-exit.js';
+import { endProcess, failureOf, tellFailure } from './end-process.js';
+import { wasInVain } from './find-coordinator.js';
 import { parseWorkerOptions, workerHelp } from './options.js';
 import { runWorker } from './run-worker.js';
+
+const program = 'showtell-worker';
 
 /** `showtell-worker`. */
 async function main(): Promise<number> {
@@ -11,8 +15,15 @@ async function main(): Promise<number> {
     return 0;
   }
   useTls('worker', options.tls ?? undefined);
-  return runWorker(options);
+  try {
+    return await runWorker(options);
+  } catch (thrown) {
+    const error = failureOf(thrown, program);
+    if (!options.untilComplete || !wasInVain(error)) throw error;
+    tellFailure(program, error);
+    return toldToLeave;
+  }
 }
 
 // Sockets of a coordinator that is gone may linger; all that matters has been closed by name.
-endProcess('showtell-worker', main());
+endProcess(program, main());

@@ -14,7 +14,7 @@ export interface WorkerOptions {
   readonly waitSeconds: number;
   /** Whether the worker ends when its standard input closes. */
   readonly parent: boolean;
-  /** Whether only the run's end is a good end: a coordinator that stops is awaited, a signal ends with exit code 75. */
+  /** Whether only the run's end is a good end: a coordinator that stops is awaited, a signal or a wait in vain ends with exit code 75. */
   readonly untilComplete: boolean;
   /** Resident bytes after which it leaves, to be replaced; null: by its cgroup's limit. */
   readonly maxMemory: number | null;
@@ -35,7 +35,8 @@ Options:
   --data PLACE             the data: a folder on this machine, or a bucket, nats://HOST:PORT/BUCKET
   --id NAME                this worker's name in the run (default: worker-HOST-PID)
   --wait TIME              how long to look for a coordinator or a bucket's data, also after one is lost: 90, 90s, 5m (default: 60s)
-  --until-complete         exit 0 at the run's end only: outlast coordinators that stop, exit ${toldToLeave} when told to leave
+  --until-complete         exit 0 at the run's end only: outlast coordinators that stop, exit ${toldToLeave} when told to leave and
+                           when neither coordinator nor data came in time
   --max-memory SIZE        leave, to be replaced, once more than this is resident: 4G, 512M (default: 90 % of the cgroup's
                            limit, if it has one)
   --parent                 end when standard input closes, as it does when the parent process ends
@@ -48,9 +49,9 @@ Any number of workers may join and leave at any time; the run's parameters are t
 lets it finish the unit it is at and leave; a second one ends it at once.
 
 Exit codes: 0 the run ended or the worker was told to leave (${toldToLeave} with --until-complete, as a work queue on Kubernetes
-wants it: whoever exits 0 there tells that all work is done), ${toldToLeave} also when it outgrew --max-memory, 69 no coordinator was
-found in time, 77 the run does not take this worker's certificate, 78 nor this worker (another version, job, data set or
-other numbers on this machine).
+wants it: whoever exits 0 there tells that all work is done), ${toldToLeave} also when it outgrew --max-memory, 69 no
+coordinator was found in time, or no data in their bucket (${toldToLeave} with --until-complete), 77 the run does not take this worker's
+certificate, 78 nor this worker (another version, job, data set or other numbers on this machine).
 
 Examples:
   showtell worker --run runs/demo

@@ -191,8 +191,9 @@ describe('a unit', () => {
   it('that counts is accepted again of who asks again, and of what that says nothing is taken', async () => {
     const run = begin(['data.maxCorruptRecords=1']);
     const worker = await run.worker(good('a', { deed: deedAt(1, 1, 'hold') }));
-    await eventually('a unit of the step counts', () => worker.results.some(({ id }) => id.step === 1));
-    const [{ id }] = worker.results.slice(-1) as [{ id: UnitId }];
+    const ofStep = () => worker.results.find(({ id }) => id.step === 1);
+    await eventually('a unit of the step counts', () => ofStep() !== undefined);
+    const { id } = ofStep() as { id: UnitId };
     const skipped = Array.from({ length: 5_000 }, (_, i) => i);
     const again = await worker.push(id, 1, Phase.PHASE_DECODER_ONLY, { skipped });
     expect(again.verdict).toBe(Verdict.VERDICT_ACCEPTED);

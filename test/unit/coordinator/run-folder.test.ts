@@ -1,8 +1,10 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import fs, { existsSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
+import { basename, join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { CheckpointStore } from '@showtell/coordinator/checkpoints/checkpoint-store.js';
 import { Journal, type JournalEntry } from '@showtell/coordinator/journal.js';
 import { RunFolder, type CoordinatorProcess, type RunIdentity } from '@showtell/coordinator/run-folder.js';
@@ -59,6 +61,33 @@ async function elsewhere(folder: RunFolder, body: string): Promise<{ pid: number
 }
 
 describe('RunFolder', () => {
+  it('begins with run.json last, each file synced before it has its name, so that none lacks in a run that exists', () => {
+    const path = temporaryFolder();
+    const words = join(path, 'words.txt');
+    writeFileSync(words, 'a 3\n');
+    const folder = new RunFolder(join(path, 'run'));
+    const { renameSync, fsyncSync } = fs;
+    const done: string[] = [];
+    fs.renameSync = (from, to) => {
+      done.push(`name ${basename(String(to))}`);
+      renameSync(from, to);
+    };
+    fs.fsyncSync = (descriptor) => {
+      const file = basename(readlinkSync(`/proc/self/fd/${descriptor}`));
+      done.push(`sync ${file.replace(/\.\d+\.tmp$/, '')}`);
+      fsyncSync(descriptor);
+    };
+    syncBuiltinESMExports();
+    onTestFinished(() => {
+      Object.assign(fs, { renameSync, fsyncSync });
+      syncBuiltinESMExports();
+    });
+    folder.begin(identity, job, words);
+    const files = ['job.json', 'word_counts.txt', 'run.json'];
+    expect(done).toEqual(files.flatMap((file) => [`sync ${file}`, `name ${file}`, 'sync run']));
+    expect(readFileSync(folder.at('word_counts.txt'), 'utf8')).toBe('a 3\n');
+  });
+
   it('begins a run once', () => {
     const folder = new RunFolder(`${temporaryFolder()}/a/b`);
     expect(folder.exists).toBe(false);

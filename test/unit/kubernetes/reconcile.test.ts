@@ -9,7 +9,7 @@ import {
 import { reconcile } from '@showtell/coordinator/kubernetes/operator/reconcile.js';
 import { withFindings, type TrainingJobStatus } from '@showtell/coordinator/kubernetes/operator/status.js';
 import { WorkQueue } from '@showtell/coordinator/kubernetes/operator/work-queue.js';
-import { strangers } from '@showtell/coordinator/kubernetes/operator/wanted-objects.js';
+import { isOfJob, podsOf, strangers } from '@showtell/coordinator/kubernetes/operator/wanted-objects.js';
 import { apiVersion, parseTrainingJob } from '@showtell/coordinator/kubernetes/training-job.js';
 
 const start = '2026-01-01T00:00:00Z';
@@ -114,6 +114,67 @@ describe('what is done about a TrainingJob', () => {
     });
   });
 
+  it('starts no pod of a suspended job for an end of which workers have not heard', () => {
+    const decision = look({ status: condition('Complete'), spec: { suspend: true }, objects: [workers(0)], pod: null });
+    expect(replicas(decision)).toEqual({ 'a-nats': 0, 'a-coordinator': 0, 'a-worker': true });
+  });
+
+  it('takes away what is asked for no more', () => {
+    const more = {
+      activeDeadlineSeconds: 60,
+      workers: { nodeSelector: { disk: 'ssd' }, tolerations: [{ key: 'a' }], preemptible: true },
+      storage: { data: { subPath: 'here' } },
+    };
+    const objects = look({ spec: more }).apply as unknown as KubeObject[];
+    const applied = (spec: object): string[] => look({ spec, objects }).apply.map(({ metadata }) => metadata.name);
+    expect(applied(more)).toEqual([]);
+    expect(applied({ ...more, activeDeadlineSeconds: undefined })).toEqual(['a-worker']);
+    expect(applied({ ...more, workers: {} })).toEqual(['a-worker']);
+    expect(applied({ ...more, storage: {} })).toEqual(['a-coordinator', 'a-worker']);
+  });
+
+  it('applies no object anew for quantities that the API server writes in its own way', () => {
+    const spec = {
+      workers: { gpus: 1 },
+      job: { engine: { device: 'cuda' } },
+      resources: { workers: { cpu: '0.5', memory: '1024Mi' }, coordinator: { cpu: '1000m', memory: '1.5Gi' } },
+      storage: { features: '1024Ti', runs: { size: '1000G' } },
+    };
+    const written: Readonly<Record<string, string>> = {
+      ...{ '0.5': '500m', '1024Mi': '1Gi', '1000m': '1', '1.5Gi': '1536Mi', '1024Ti': '1Pi', '1000G': '1T' },
+    };
+    const canonical = (value: unknown): unknown =>
+      JSON.parse(
+        JSON.stringify(value, (name, field: unknown) =>
+          name === 'nvidia.com/gpu' ? '1' : typeof field === 'string' ? (written[field] ?? field) : field,
+        ),
+      );
+    const objects = canonical(look({ spec }).apply) as KubeObject[];
+    expect(objects).not.toEqual(look({ spec }).apply);
+    expect(look({ spec, objects }).apply).toEqual([]);
+    const more = { ...spec, resources: { ...spec.resources, workers: { cpu: '0.6', memory: '1Gi' } } };
+    expect(look({ spec: more, objects }).apply.map(({ kind }) => kind)).toEqual(['Job']);
+  });
+
+  it('leaves how a StatefulSet of an earlier version starts its pods, which cannot be changed', () => {
+    const objects = (look({}).apply as unknown as KubeObject[]).map((object) => {
+      const spec = { ...(object['spec'] as object) } as { podManagementPolicy?: string };
+      if (object.kind === 'StatefulSet') spec.podManagementPolicy = 'OrderedReady';
+      return { ...object, spec };
+    });
+    const sets = look({ objects }).apply;
+    expect(sets.map(({ metadata }) => metadata.name)).toEqual(['a-nats', 'a-coordinator']);
+    for (const set of sets) expect(set).toMatchObject({ spec: { podManagementPolicy: 'OrderedReady' } });
+  });
+
+  it('tells of other numbers of workers apart, since that is to be told once it is so', () => {
+    const spec = { workers: { replicas: 3 } };
+    const decision = look({ spec, status: running, objects: [workers(2)] });
+    expect(decision.scaled).toMatchObject({ reason: 'Scaled', message: 'Workers: 3, from 2.' });
+    expect(decision.events).not.toContainEqual(decision.scaled);
+    expect(look({ status: running, objects: [workers(2)] }).scaled).toBeNull();
+  });
+
   describe('pods in trouble', () => {
     const ended = (terminated: object) => ({ state: { terminated: { finishedAt: start, ...terminated } } });
     const podOf = (name: string, ...containerStatuses: object[]): KubeObject => ({
@@ -185,9 +246,11 @@ describe('what is done about a TrainingJob', () => {
       look({ spec: { job, ...rest }, status, objects });
 
     it('is taken before a run has begun, and where no parameter depends on it', () => {
-      expect(change({ seed: 2 }, running)).toMatchObject({ refusal: null, apply: [{ kind: 'ConfigMap' }] });
+      // The coordinator starts anew with it.
+      const taken = [{ kind: 'ConfigMap' }, { kind: 'StatefulSet', metadata: { name: 'a-coordinator' } }];
+      expect(change({ seed: 2 }, running)).toMatchObject({ refusal: null, apply: taken });
       const operational = { seed: 1, checkpoints: { keepLast: 9 }, phases: { decoderOnly: { steps: 2_000_000 } } };
-      expect(change(operational)).toMatchObject({ refusal: null, apply: [{ kind: 'ConfigMap' }] });
+      expect(change(operational)).toMatchObject({ refusal: null, apply: taken });
     });
 
     it.each([
@@ -205,6 +268,18 @@ describe('what is done about a TrainingJob', () => {
     it('is refused for a phase that is over', () => {
       const longer = { phases: { decoderOnly: { steps: 2_000_000 } } };
       expect(change(longer, { ...begun, trainingPhase: 'joint' }).refusal?.message).toContain('decoderOnly.steps');
+      // Also by the coordinator's word alone, which the status does not have yet.
+      const answer = said({ state: 'training', phase: 'joint' });
+      expect(look({ spec: { job: longer }, status: begun, objects, answer }).refusal).not.toBeNull();
+    });
+
+    it('keeps the workers’ GPUs with the device of the file that stays', () => {
+      const cuda = { workers: { gpus: 2 }, job: { engine: { device: 'cuda' } } };
+      const there = look({ spec: cuda }).apply as unknown as KubeObject[];
+      const asked = { workers: { gpus: 0 }, job: { engine: { device: 'cpu' }, seed: 2 } };
+      const { refusal, apply } = look({ spec: asked, status: begun, objects: there });
+      expect(refusal).not.toBeNull();
+      expect(apply).toEqual([]);
     });
 
     it('lets what else is asked for count', () => {
@@ -227,7 +302,8 @@ describe('what is done about a TrainingJob', () => {
     expect(look({ status: running, spec, at: 60 }).status.phase).toBe('Failed');
     const suspended = { ...running, ...look({ status: running, spec: { ...spec, suspend: true } }).status };
     expect(look({ status: suspended, spec: { ...spec, suspend: true }, at: 99 }).status.phase).not.toBe('Failed');
-    expect(look({ status: suspended, spec, at: 99 }).status).toMatchObject({ startTime: '2026-01-01T00:01:39Z' });
+    const resumed = look({ status: suspended, spec, at: 99 }).status;
+    expect(resumed).toMatchObject({ startTime: '2026-01-01T00:01:39Z', phase: 'Pending' });
   });
 
   it('goes when its time after the end is over', () => {
@@ -248,6 +324,26 @@ describe('what is done about a TrainingJob', () => {
     const objects = [{ ...workers(1), metadata: { name: 'a-worker', namespace: 'n' } }];
     const resource = { metadata: { name: 'a', namespace: 'n', uid: 'u' } };
     expect(strangers(parseTrainingJob({}, 'a', { name: 'a' }), { objects, resource })).toHaveLength(1);
+  });
+
+  it('hears the coordinator of its own StatefulSet alone', () => {
+    const resource = { metadata: { name: 'a', namespace: 'n', uid: 'u' } };
+    const set = (owner: string): KubeObject => ({
+      kind: 'StatefulSet',
+      metadata: { name: 'a-coordinator', uid: 's', ownerReferences: [{ uid: owner }] },
+    });
+    const own = { ...pod, metadata: { ...pod.metadata, ownerReferences: [{ uid: 's' }] } };
+    expect(isOfJob(own, [set('u')], resource)).toBe(true);
+    expect(isOfJob(own, [set('another')], resource)).toBe(false);
+    expect(isOfJob(pod, [set('u')], resource)).toBe(false);
+    expect(isOfJob(null, [set('u')], resource)).toBe(false);
+  });
+
+  it('knows what of an object may change where the rest may not', () => {
+    const ofKind = (kind: string) => look({}).apply.filter((manifest) => manifest.kind === kind);
+    expect(ofKind('StatefulSet').map(podsOf)).toEqual([{ replicas: 1 }, { replicas: 1 }]);
+    expect(ofKind('Job').map(podsOf)).toEqual([{ parallelism: 2, suspend: false }]);
+    expect(ofKind('ConfigMap').map(podsOf)).toEqual([null]);
   });
 });
 

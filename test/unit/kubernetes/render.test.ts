@@ -52,6 +52,23 @@ describe('the objects of a job', () => {
     expect(render({ workers: { replicas: 1 } }).map(({ kind }) => kind)).not.toContain('PodDisruptionBudget');
   });
 
+  it('replace a pod that never became ready, and let one go that is not', () => {
+    const objects = render({ job: { cluster: { parameterShards: 3 } } });
+    const sets = objects.filter(({ kind }) => kind === 'StatefulSet');
+    expect(sets.map(({ metadata }) => metadata.name)).toEqual(['a-nats', 'a-ps', 'a-coordinator']);
+    for (const set of sets) expect(set).toMatchObject({ spec: { podManagementPolicy: 'Parallel' } });
+    expect(find(objects, 'PodDisruptionBudget', 'a-worker').spec).toMatchObject({
+      unhealthyPodEvictionPolicy: 'AlwaysAllow',
+    });
+  });
+
+  it('start the coordinator anew with another job file, and with nothing else', () => {
+    const template = (spec: object): unknown => find(render(spec), 'StatefulSet', 'a-coordinator').spec['template'];
+    const before = template({ job: { phases: { decoderOnly: { steps: 10 } } } });
+    expect(template({ job: { phases: { decoderOnly: { steps: 20 } } } })).not.toEqual(before);
+    expect(template({ job: { phases: { decoderOnly: { steps: 10 } } }, workers: { replicas: 9 } })).toEqual(before);
+  });
+
   it('stand still when suspended, and keep their volume', () => {
     const objects = render({ suspend: true, activeDeadlineSeconds: 60 });
     expect(find(objects, 'Job', 'a-worker').spec).toMatchObject({ suspend: true, activeDeadlineSeconds: 60 });
@@ -66,7 +83,7 @@ describe('the objects of a job', () => {
     expect(render({}).some(({ metadata }) => metadata.name === 'a-ps')).toBe(false);
     const objects = render({ job: { cluster: { parameterShards: 3 } } });
     const set = objects.find(({ kind, metadata }) => kind === 'StatefulSet' && metadata.name === 'a-ps');
-    expect(set).toMatchObject({ spec: { replicas: 3, serviceName: 'a-ps', podManagementPolicy: 'Parallel' } });
+    expect(set).toMatchObject({ spec: { replicas: 3, serviceName: 'a-ps' } });
     expect(JSON.stringify(objects)).toContain('"--shards","a-ps-0.a-ps:50052,a-ps-1.a-ps:50052,a-ps-2.a-ps:50052"');
     const suspended = render({ suspend: true, job: { cluster: { parameterShards: 3 } } });
     const still = suspended.find(({ kind, metadata }) => kind === 'StatefulSet' && metadata.name === 'a-ps');

@@ -1,10 +1,9 @@
 import { randomBytes } from 'node:crypto';
-import { copyFileSync, existsSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join, resolve } from 'node:path';
 import { openData } from '@showtell/shared/bus/open-data.js';
 import type { Dataset } from '@showtell/shared/data/dataset.js';
-import { vocabularyFile } from '@showtell/shared/data/find-vocabulary.js';
 import { ShowtellError } from '@showtell/shared/errors.js';
 import { jobDigest } from '@showtell/shared/job/digest.js';
 import type { Job } from '@showtell/shared/job/job.js';
@@ -125,9 +124,7 @@ function openFolder(folder: RunFolder, { job, resume, from }: SessionOptions, da
     encoderWeightsSha256,
     forkedFrom: from === null ? null : resolve(from),
   };
-  folder.begin(identity, job);
-  // Captions of this run's checkpoints need the words, and may be asked for where the data are not.
-  copyFileSync(join(dataset.directory, dataset.manifest.vocabulary.file), folder.at(vocabularyFile));
+  folder.begin(identity, job, join(dataset.directory, dataset.manifest.vocabulary.file));
 }
 
 function sharedMemoryFolder(job: Job): string | null {

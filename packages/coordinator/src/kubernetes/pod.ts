@@ -20,8 +20,17 @@ export const scrapedAt = (port: number) => ({
   'prometheus.io/port': String(port),
 });
 
-/** What every pod of a job has: nobody's rights, no token for the API server, time to end in order. */
-export function podTemplate(job: TrainingJob, role: Role, graceSeconds: number, spec: object) {
+/**
+ * What every pod of a job has: nobody's rights, no token for the API server, time to end in order.
+ * @param more annotations of the role
+ */
+export function podTemplate(
+  job: TrainingJob,
+  role: Role,
+  graceSeconds: number,
+  spec: object,
+  more: Readonly<Record<string, string>> = {},
+) {
   const http = {
     nats: ports.natsMonitor,
     coordinator: ports.coordinatorHttp,
@@ -29,7 +38,7 @@ export function podTemplate(job: TrainingJob, role: Role, graceSeconds: number, 
     worker: ports.workerHttp,
   }[role];
   // nats-server has no /metrics of its own.
-  const annotations = role === 'nats' ? {} : { annotations: scrapedAt(http) };
+  const annotations = role === 'nats' ? {} : { annotations: { ...scrapedAt(http), ...more } };
   return {
     metadata: { labels: selectorOf(job, role), ...annotations },
     spec: {
@@ -175,6 +184,8 @@ export function namedPod(
       spec: {
         serviceName: name,
         replicas: job.spec.suspend ? 0 : 1,
+        // In order a pod that never becomes ready would not be replaced by one of a corrected template.
+        podManagementPolicy: 'Parallel',
         selector: { matchLabels: selector },
         ...set,
       },

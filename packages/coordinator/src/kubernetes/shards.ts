@@ -35,7 +35,6 @@ export function shardObjects(job: TrainingJob): Manifest[] {
       { grpc: ports.shardGrpc, http: ports.shardHttp },
       {
         replicas: spec.suspend ? 0 : replicas,
-        podManagementPolicy: 'Parallel',
         // The coordinator saves what it reads from them when all are told to end.
         template: podTemplate(job, 'ps', 90, {
           containers: [

@@ -73,6 +73,8 @@ function disruptionBudget(job: TrainingJob): Manifest {
     spec: {
       minAvailable: Math.floor(job.spec.workers.replicas / 2),
       selector: { matchLabels: selectorOf(job, 'worker') },
+      // While the coordinator is away none is ready, and none is worth holding a drain up for.
+      unhealthyPodEvictionPolicy: 'AlwaysAllow',
     },
   };
 }

@@ -78,16 +78,25 @@ export class Cluster {
     return applied as KubeObject;
   }
 
-  /** Writes a TrainingJob's status whole. */
-  async applyStatus(ref: Ref, status: object): Promise<void> {
+  /**
+   * Writes a TrainingJob's status whole.
+   * @param uid of the TrainingJob
+   * @returns false, nothing being written, when that is gone, whatever has its name now
+   */
+  async applyStatus(ref: Ref, uid: string, status: object): Promise<boolean> {
     const { apiVersion } = resources[ref.kind];
+    const there = await this.get(ref);
+    if (there?.metadata.uid !== uid) return false;
+    // A uid is not looked at where a status is written; by its version it is this very object, or a conflict (409).
+    const { name, namespace, resourceVersion } = there.metadata;
     await this.connection.request({
       method: 'PATCH',
       path: `${objectPath(ref)}/status`,
       query: { fieldManager, force: 'true' },
-      body: { apiVersion, kind: ref.kind, metadata: { name: ref.name, namespace: ref.namespace }, status },
+      body: { apiVersion, kind: ref.kind, metadata: { name, namespace, resourceVersion }, status },
       contentType: applyPatch,
     });
+    return true;
   }
 
   /** Changes fields of one object, the rest left as it is. */
@@ -109,18 +118,26 @@ export class Cluster {
     return (await this.connection.request({ method: 'POST', path: pathOf(kind, namespace), body })) as KubeObject;
   }
 
+  /** Checks whether an object of this content could be made, whatever is there by its name. @throws ApiFailure why not */
+  async check({ kind, metadata: { name, ...metadata }, ...fields }: Manifest): Promise<void> {
+    const path = pathOf(kind as Kind, metadata.namespace ?? null);
+    const body = { kind, metadata: { ...metadata, generateName: `${name}-` }, ...fields };
+    await this.connection.request({ method: 'POST', path, query: { dryRun: 'All', fieldValidation: 'Strict' }, body });
+  }
+
   /** Writes an object that was read before; refused (409) when somebody else has written it since. */
   async replace(ref: Ref, object: KubeObject): Promise<KubeObject> {
     return (await this.connection.request({ method: 'PUT', path: objectPath(ref), body: object })) as KubeObject;
   }
 
   /**
-   * Deletes an object and what it owns.
-   * @param propagation whether it is there until what it owns is gone
+   * Deletes an object, and then what it owns.
+   * @param uid of the object; refused (409) when that is another by now. None: whichever is there
    * @returns false when there was none
    */
-  async delete(ref: Ref, propagation: 'Background' | 'Foreground' = 'Background'): Promise<boolean> {
-    const body = { apiVersion: 'v1', kind: 'DeleteOptions', propagationPolicy: propagation };
+  async delete(ref: Ref, uid?: string): Promise<boolean> {
+    const preconditions = uid === undefined ? {} : { preconditions: { uid } };
+    const body = { apiVersion: 'v1', kind: 'DeleteOptions', propagationPolicy: 'Background', ...preconditions };
     const deleted = this.connection.request({ method: 'DELETE', path: objectPath(ref), body });
     return (await absentAsNull(deleted)) !== null;
   }

@@ -2,6 +2,8 @@ import { numericDifferences } from '@showtell/shared/job/digest.js';
 import type { Job } from '@showtell/shared/job/job.js';
 import { parseJob } from '@showtell/shared/job/load-job.js';
 import { parse } from 'yaml';
+import type { KubeObject } from '../cluster/resources.js';
+import { nameOf } from '../naming.js';
 import type { TrainingJob } from '../training-job.js';
 import type { Observed } from './observed.js';
 import type { Finding } from './status.js';
@@ -19,9 +21,11 @@ export interface AcceptedJob {
  */
 export function acceptedJob(
   job: TrainingJob,
-  { resource, objects }: Pick<Observed, 'resource' | 'objects'>,
+  { resource, objects, answer }: Pick<Observed, 'resource' | 'objects' | 'answer'>,
 ): AcceptedJob {
-  const { run, trainingPhase } = resource.status ?? {};
+  const { run } = resource.status ?? {};
+  // What the coordinator says now comes before what was written down at the last look.
+  const trainingPhase = (answer.kind === 'said' ? answer.status.phase : undefined) ?? resource.status?.trainingPhase;
   const file = objects.find(({ kind, metadata }) => kind === 'ConfigMap' && metadata.name === `${job.name}-job`);
   const before = run === undefined ? null : jobIn(file?.['data']);
   if (before === null) return { job, refusal: null };
@@ -35,9 +39,26 @@ export function acceptedJob(
     `The run ${run ?? ''} goes on with the job file that it has, since its parameters depend on`,
     `${problems.map((problem) => `spec.job.${problem}`).join('; ')}. Take that back, or make another TrainingJob.`,
   ].join(' ');
+  // The GPUs of workers go with the file's device.
+  const gpus = before.engine.device === job.spec.job.engine.device ? job.spec.workers.gpus : gpusOf(job, objects);
   return {
-    job: { ...job, spec: { ...job.spec, job: before } },
+    job: { ...job, spec: { ...job.spec, job: before, workers: { ...job.spec.workers, gpus } } },
     refusal: { status: 'False', reason: 'RunDependsOnField', message },
+  };
+}
+
+/** GPUs that each worker of the Job that is there has. */
+function gpusOf(job: TrainingJob, objects: readonly KubeObject[]): number {
+  const workers = objects.find(({ kind, metadata }) => kind === 'Job' && metadata.name === nameOf(job, 'worker'));
+  const { template } = (workers?.['spec'] ?? {}) as { readonly template?: PodTemplate };
+  return Number(template?.spec.containers[0]?.resources?.limits?.['nvidia.com/gpu'] ?? 0);
+}
+
+interface PodTemplate {
+  readonly spec: {
+    readonly containers: readonly {
+      readonly resources?: { readonly limits?: Readonly<Record<string, string | number>> };
+    }[];
   };
 }
 

@@ -9,12 +9,14 @@ export interface LeaseOptions {
   /** Who asks; unlike any other process. */
   readonly identity: string;
   readonly log: Logger;
+  /** Time without a renewal after which its holder stops, in milliseconds; 10 s by default. */
+  readonly renewWithinMs?: number;
 }
 
 /** Time without a renewal after which another may take the lease. */
 const leaseSeconds = 15;
 /** Time without a renewal after which its holder stops by itself, well before. */
-const renewWithinMs = 10_000;
+const usualRenewWithinMs = 10_000;
 const retryMs = 2_000;
 
 interface LeaseSpec {
@@ -46,6 +48,7 @@ export class LeaderElection {
   async lead(work: (signal: AbortSignal) => Promise<void>, signal: AbortSignal): Promise<void> {
     const { log } = this.options;
     while (!signal.aborted) {
+      const asked = performance.now();
       if (!(await this.tryTo('take'))) {
         await delay(retryMs, undefined, { signal }).catch(() => undefined);
         continue;
@@ -53,7 +56,7 @@ export class LeaderElection {
       log.info('leads');
       const lost = new AbortController();
       const both = AbortSignal.any([signal, lost.signal]);
-      const renewing = this.renew(both).then((held) => {
+      const renewing = this.renew(both, asked).then((held) => {
         if (!held) log.warn('the lease is lost');
         lost.abort();
       });
@@ -64,14 +67,19 @@ export class LeaderElection {
     await this.tryTo('give back');
   }
 
-  /** @returns false when the lease was lost, true when told to end */
-  private async renew(signal: AbortSignal): Promise<boolean> {
-    let renewed = performance.now();
+  /**
+   * @param renewed when the lease was asked for that is held
+   * @returns false when the lease was lost, true when told to end
+   */
+  private async renew(signal: AbortSignal, renewed: number): Promise<boolean> {
+    const { renewWithinMs = usualRenewWithinMs } = this.options;
     for (;;) {
       await delay(retryMs, undefined, { signal }).catch(() => undefined);
       if (signal.aborted) return true;
-      if (await this.tryTo('take')) renewed = performance.now();
-      else if (performance.now() - renewed > renewWithinMs) return false;
+      const asked = performance.now();
+      // A request may hang for longer than the lease holds.
+      if (await orFalseAfter(renewed + renewWithinMs - asked, this.tryTo('take'))) renewed = asked;
+      else if (performance.now() - renewed >= renewWithinMs) return false;
     }
   }
 
@@ -118,4 +126,14 @@ export class LeaderElection {
     await this.cluster.replace(ref, { ...lease, spec: { ...specOf(lease), holderIdentity: '' } });
     return true;
   }
+}
+
+/** What it comes to; false when it takes longer, a negative time being none. */
+async function orFalseAfter(ms: number, taken: Promise<boolean>): Promise<boolean> {
+  const timer = new AbortController();
+  // A timer may be a millisecond early.
+  const late = delay(Math.max(0, Math.ceil(ms)) + 1, false, { signal: timer.signal }).catch(() => false);
+  const first = await Promise.race([taken, late]);
+  timer.abort();
+  return first;
 }

@@ -1,5 +1,6 @@
 import type { ServedStatus } from '../../served-status.js';
 import type { KubeObject } from '../cluster/resources.js';
+import { isSameQuantity } from '../quantity.js';
 import type { TrainingJobStatus } from './status.js';
 
 /** A TrainingJob as the API server has it. */
@@ -62,7 +63,10 @@ export function addressOf(pod: KubeObject | null): string | null {
   return (pod['status'] as { readonly podIP?: string } | undefined)?.podIP ?? null;
 }
 
-/** Whether the object has every value that is wanted of it; what the API server adds is not looked at. */
+/**
+ * Whether the object has every value that is wanted of it, quantities by their amount; what the API server adds is not
+ * looked at.
+ */
 export function isAsWanted(object: unknown, wanted: unknown): boolean {
   if (Array.isArray(wanted))
     return (
@@ -76,5 +80,5 @@ export function isAsWanted(object: unknown, wanted: unknown): boolean {
       object !== null &&
       Object.entries(wanted).every(([name, value]) => isAsWanted((object as Record<string, unknown>)[name], value))
     );
-  return object === wanted;
+  return object === wanted || isSameQuantity(object, wanted);
 }

@@ -6,6 +6,7 @@ import { refOf, type Cluster } from '../cluster/cluster.js';
 import { selectorText, type Kind, type KubeObject, type Ref } from '../cluster/resources.js';
 import type { Manifest } from '../manifest.js';
 import { metadataOf, nameOf, ports, selectorOf } from '../naming.js';
+import { renderJob } from '../render.js';
 import { parseTrainingJob, type TrainingJob } from '../training-job.js';
 import type { OperatorMetrics } from './metrics.js';
 import { objectKinds } from './object-kinds.js';
@@ -13,7 +14,7 @@ import { addressOf, type Answer, type Observed, type TrainingJobResource } from 
 import { reconcile, type Decision, type Happening } from './reconcile.js';
 import { timeText } from './run-fields.js';
 import { conditionOf, jobPhases, withFindings, type Finding, type JobPhase, type TrainingJobStatus } from './status.js';
-import { strangers } from './wanted-objects.js';
+import { isOfJob, podsOf, strangers } from './wanted-objects.js';
 import { WorkQueue } from './work-queue.js';
 
 export interface OperatorOptions {
@@ -25,6 +26,9 @@ export interface OperatorOptions {
 
 /** A coordinator that takes longer is silent. */
 const answerMs = 5_000;
+
+/** An object that was refused is applied again after so long. */
+const refusedAgainSeconds = 10;
 
 /** Every job is looked at this often, whatever was heard of it. */
 const resyncSeconds = 600;
@@ -102,16 +106,21 @@ export class Operator {
       return null;
     }
     const observed = await this.observe(job, resource);
+    const [stranger] = strangers(job, observed);
+    if (stranger !== undefined) {
+      await this.tell(resource, waiting(resource), nameTaken(stranger));
+      return refusedAgainSeconds;
+    }
     const decision = reconcile(job, observed, this.options.pollSeconds);
     if (decision.expired) {
       this.log.info('a job goes, its time after its end being over', { job: key });
-      await this.cluster.delete(ref);
+      await this.cluster.delete(ref, resource.metadata.uid);
       return null;
     }
-    const foreign = strangers(job, observed);
-    const outcome = decision.againInSeconds === 0 ? null : await this.act(decision, foreign);
-    await this.tell(resource, decision, outcome);
-    if (outcome?.status === 'False' && outcome !== decision.refusal) return 10;
+    const { outcome, events } =
+      decision.againInSeconds === 0 ? { outcome: null, events: [] } : await this.act(decision, observed);
+    await this.tell(resource, { ...decision, events: [...decision.events, ...events] }, outcome);
+    if (outcome?.status === 'False' && outcome !== decision.refusal) return refusedAgainSeconds;
     return Math.min(decision.againInSeconds ?? resyncSeconds, resyncSeconds);
   }
 
@@ -135,14 +144,32 @@ export class Operator {
       this.cluster.list('Pod', namespace, workers, idle),
       ...objectKinds.map((kind) => this.cluster.list(kind, namespace, selectorText(labels))),
     ]);
+    const labelled = lists.flatMap(({ items }) => items);
+    const objects = [...labelled, ...(await this.unlabelled(job, namespace, labelled))];
     return {
       resource,
-      objects: lists.flatMap(({ items }) => items),
+      objects,
       coordinatorPod,
       idleWorkers,
-      answer: await this.ask(coordinatorPod),
+      answer: await this.ask(isOfJob(coordinatorPod, objects, resource) ? coordinatorPod : null),
       now: new Date(),
     };
+  }
+
+  /** Objects that have a name of the job's but not its labels, so that no list has them. */
+  private async unlabelled(
+    job: TrainingJob,
+    namespace: string,
+    labelled: readonly KubeObject[],
+  ): Promise<KubeObject[]> {
+    const lacking = renderJob(job).filter(
+      ({ kind, metadata: { name } }) =>
+        !labelled.some((object) => object.kind === kind && object.metadata.name === name),
+    );
+    const found = await Promise.all(
+      lacking.map(({ kind, metadata: { name } }) => this.cluster.get({ kind: kind as Kind, namespace, name })),
+    );
+    return found.filter((object) => object !== null);
   }
 
   private async ask(pod: KubeObject | null): Promise<Answer> {
@@ -163,24 +190,34 @@ export class Operator {
     }
   }
 
-  /** @returns whether the objects are as the job asks */
-  private async act({ apply, remove, refusal }: Decision, foreign: readonly KubeObject[]): Promise<Finding> {
-    const [stranger] = foreign;
-    if (stranger !== undefined) {
-      const message = `${stranger.kind ?? ''} ${stranger.metadata.name} is there already and is not this job's.`;
-      return { status: 'False', reason: 'NameTaken', message };
-    }
-    try {
-      for (const manifest of apply) await this.apply(manifest);
-      for (const ref of remove) await this.cluster.delete(ref);
-      return refusal ?? { status: 'True', reason: 'Applied', message: '' };
-    } catch (error) {
-      if (!(error instanceof ApiFailure)) throw error;
-      return refused('ApplyFailed', error);
-    }
+  /**
+   * Does what can be done: one object that the API server does not take holds up no other.
+   * @returns whether the objects are as the job asks, by the first one that is not
+   */
+  private async act(
+    { apply, remove, refusal, scaled }: Decision,
+    { objects }: Observed,
+  ): Promise<{ readonly outcome: Finding; readonly events: readonly Happening[] }> {
+    const failures: { readonly kind: string | undefined; readonly error: ApiFailure }[] = [];
+    const attempt = async (kind: string | undefined, done: Promise<unknown>): Promise<void> => {
+      try {
+        await done;
+      } catch (error) {
+        if (!(error instanceof ApiFailure)) throw error;
+        failures.push({ kind, error });
+      }
+    };
+    for (const manifest of apply) await attempt(manifest.kind, this.apply(manifest, objects));
+    for (const object of remove) await attempt(object.kind, this.cluster.delete(refOf(object), object.metadata.uid));
+    const [first] = failures;
+    const outcome = first === undefined ? null : refused('ApplyFailed', first.error);
+    return {
+      outcome: outcome ?? refusal ?? { status: 'True', reason: 'Applied', message: '' },
+      events: scaled === null || failures.some(({ kind }) => kind === 'Job') ? [] : [scaled],
+    };
   }
 
-  private async apply(manifest: Manifest): Promise<void> {
+  private async apply(manifest: Manifest, objects: readonly KubeObject[]): Promise<void> {
     const { series } = this.metrics;
     const { kind } = manifest;
     try {
@@ -188,10 +225,28 @@ export class Operator {
       series.objectsApplied.inc({ kind, result: 'ok' });
     } catch (error) {
       series.objectsApplied.inc({ kind, result: 'failed' });
-      // A Job's pods cannot be changed; workers keep nothing, so that they can be made anew.
-      if (kind !== 'Job' || !(error instanceof ApiFailure) || error.status !== 422) throw error;
-      this.log.info('workers are made anew, since their pods are to be others', { job: manifest.metadata.name });
-      await this.cluster.delete(refOf(manifest));
+      const there = objects.find((object) => object.kind === kind && object.metadata.name === manifest.metadata.name);
+      if (there === undefined || !(error instanceof ApiFailure) || error.status !== 422) throw error;
+      const fault = kind === 'Job' ? await this.faultOf(manifest) : error;
+      if (fault === null) {
+        // A Job's pods cannot be changed; workers keep nothing, so that they can be made anew.
+        this.log.info('workers are made anew, since their pods are to be others', { job: manifest.metadata.name });
+        await this.cluster.delete(refOf(there), there.metadata.uid);
+        throw error;
+      }
+      const pods = podsOf(manifest);
+      if (pods !== null) await this.cluster.merge(refOf(there), { spec: pods });
+      throw fault;
+    }
+  }
+
+  /** Why the API server would not take the object, were there none of its name; null: it would. */
+  private async faultOf(manifest: Manifest): Promise<ApiFailure | null> {
+    try {
+      await this.cluster.check(manifest);
+      return null;
+    } catch (error) {
+      if (error instanceof ApiFailure) return error;
       throw error;
     }
   }
@@ -207,7 +262,7 @@ export class Operator {
     const others = withFindings(status, findings, resource.metadata.generation ?? 0, now);
     const after: TrainingJobStatus = { ...status, conditions: others };
     if (JSON.stringify(sorted(before)) !== JSON.stringify(sorted(after)))
-      await this.cluster.applyStatus(refOf(resource), after);
+      await this.cluster.applyStatus(refOf(resource), resource.metadata.uid, after);
     const wasRefused = conditionOf(before, 'Applied')?.message;
     const more: Happening[] =
       applied?.status === 'False' && applied.message !== wasRefused
@@ -234,6 +289,18 @@ export class Operator {
     });
   }
 }
+
+/** A job that cannot be begun: nothing is known of it but that. */
+const waiting = ({ status = {} }: TrainingJobResource): Pick<Decision, 'status' | 'events'> => ({
+  status: { ...status, phase: status.phase ?? 'Pending' },
+  events: [],
+});
+
+const nameTaken = ({ kind = '', metadata: { name } }: KubeObject): Finding => ({
+  status: 'False',
+  reason: 'NameTaken',
+  message: `${kind} ${name} is there already and is not this job's.`,
+});
 
 /** Asked anew each time, since it changes while one waits. */
 const isAborted = (signal: AbortSignal): boolean => signal.aborted;

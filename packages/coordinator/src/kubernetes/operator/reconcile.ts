@@ -1,4 +1,4 @@
-import type { Ref } from '../cluster/resources.js';
+import type { KubeObject } from '../cluster/resources.js';
 import type { Manifest } from '../manifest.js';
 import { nameOf, selectorOf } from '../naming.js';
 import { selectorText } from '../cluster/resources.js';
@@ -23,7 +23,9 @@ export interface Decision {
   readonly status: TrainingJobStatus;
   readonly events: readonly Happening[];
   readonly apply: readonly Manifest[];
-  readonly remove: readonly Ref[];
+  readonly remove: readonly KubeObject[];
+  /** To be told once the workers' Job has been applied; null: as many workers are there as are asked for. */
+  readonly scaled: Happening | null;
   /** What the condition `Applied` says instead, once that is done; null: that all is as asked. */
   readonly refusal: Finding | null;
   /** Whether the TrainingJob itself is to go, its time after the end being over. */
@@ -48,7 +50,8 @@ export function reconcile(asked: TrainingJob, observed: Observed, pollSeconds: n
   const workers = workersJobOf(
     observed.objects.find(({ kind, metadata }) => kind === 'Job' && metadata.name === nameOf(job, 'worker')),
   );
-  const found = findings(job, observed, workers);
+  const start = startTime(job, before, now);
+  const found = findings(job, observed, workers, start);
   const generation = resource.metadata.generation ?? 0;
   const status: TrainingJobStatus = {
     ...progress(observed),
@@ -56,7 +59,7 @@ export function reconcile(asked: TrainingJob, observed: Observed, pollSeconds: n
     workers: workers?.active ?? 0,
     selector: selectorText(selectorOf(job, 'worker')),
     observedGeneration: generation,
-    ...startTime(job, before, now),
+    ...(start === undefined ? {} : { startTime: start }),
     ...(found.ended ? { completionTime: before.completionTime ?? timeText(now) } : {}),
     conditions: withFindings(before, found.conditions, generation, timeText(now)),
   };
@@ -65,13 +68,15 @@ export function reconcile(asked: TrainingJob, observed: Observed, pollSeconds: n
     // An end that is not written down yet changes nothing: the coordinator is the one who knows it.
     still: wasEnded ? 'ended' : job.spec.suspend ? 'suspended' : null,
     // Until their Job has ended, not only their pods: suspended a moment before it would never be complete.
-    waitsForWorkers: isTrue(before, 'Complete') && workers?.end === null && !isOver(before, now),
+    // Of a suspended job there are none.
+    waitsForWorkers: isTrue(before, 'Complete') && !job.spec.suspend && workers?.end === null && !isOver(before, now),
     workersEnded: workers !== null && workers.end !== null,
   });
   const left = timeLeft(job, status, now);
   return {
     status,
-    events: happenings(before, status, workers, job),
+    events: happenings(before, status),
+    scaled: scaled(status, workers, job),
     ...wanted,
     refusal,
     expired: wasEnded && left !== null && left <= 0,
@@ -100,13 +105,18 @@ interface Findings {
 const no = (reason: string, message = ''): Finding => ({ status: 'False', reason, message });
 const yes = (reason: string, message = ''): Finding => ({ status: 'True', reason, message });
 
-function findings(job: TrainingJob, observed: Observed, workers: WorkersJob | null): Findings {
+function findings(
+  job: TrainingJob,
+  observed: Observed,
+  workers: WorkersJob | null,
+  start: string | undefined,
+): Findings {
   const before = observed.resource.status ?? {};
   if (isEnded(before)) {
     const phase = isTrue(before, 'Complete') ? 'Succeeded' : 'Failed';
     return { phase, ended: true, conditions: { Running: no('Ended'), Suspended: no('Ended') } };
   }
-  const end = newEnd(job, observed, workers);
+  const end = newEnd(job, observed, workers, start);
   if (end !== null)
     return {
       phase: end.type === 'Complete' ? 'Succeeded' : 'Failed',
@@ -125,16 +135,22 @@ function findings(job: TrainingJob, observed: Observed, workers: WorkersJob | nu
   return { ended: false, ...atWork(observed) };
 }
 
-/** An end that the status does not tell yet. */
-function newEnd(job: TrainingJob, observed: Observed, workers: WorkersJob | null): ReturnType<typeof endOf> {
-  const { answer, resource, now } = observed;
+/**
+ * An end that the status does not tell yet.
+ * @param start from which the deadline counts
+ */
+function newEnd(
+  job: TrainingJob,
+  { answer, now }: Observed,
+  workers: WorkersJob | null,
+  start: string | undefined,
+): ReturnType<typeof endOf> {
   const said = answer.kind === 'said' ? endOf(answer.status) : null;
   if (said !== null) return said;
   const failed = (reason: string, message: string) => ({ type: 'Failed' as const, finding: yes(reason, message) });
   if (workers?.end?.type === 'Failed')
     return failed(workers.end.reason, `The workers' Job failed: ${workers.end.message}`);
   const { activeDeadlineSeconds: limit, suspend } = job.spec;
-  const { startTime: start } = resource.status ?? {};
   if (limit !== undefined && !suspend && start !== undefined && now.getTime() - Date.parse(start) >= limit * 1000)
     return failed('DeadlineExceeded', `It was not done within ${limit} s, spec.activeDeadlineSeconds.`);
   return null;
@@ -178,10 +194,10 @@ function progress({ answer, resource, now }: Observed): TrainingJobStatus {
 }
 
 /** As a Job of Kubernetes has it: reset when it is resumed. */
-function startTime(job: TrainingJob, before: TrainingJobStatus, now: Date): Pick<TrainingJobStatus, 'startTime'> {
+function startTime(job: TrainingJob, before: TrainingJobStatus, now: Date): string | undefined {
   const resumed = conditionOf(before, 'Suspended')?.reason === 'Suspended' && !isEnded(before);
-  if (job.spec.suspend || (before.startTime !== undefined && !resumed)) return {};
-  return { startTime: timeText(now) };
+  if (job.spec.suspend || (before.startTime !== undefined && !resumed)) return before.startTime;
+  return timeText(now);
 }
 
 /** Seconds until the deadline, or after the end until the job is to go; null: for ever. */
@@ -201,12 +217,7 @@ function soonest(left: number | null, ...others: (number | null)[]): number | nu
   return Math.max(0, Math.min(left, poll ?? Infinity));
 }
 
-function happenings(
-  before: TrainingJobStatus,
-  after: TrainingJobStatus,
-  workers: WorkersJob | null,
-  job: TrainingJob,
-): Happening[] {
+function happenings(before: TrainingJobStatus, after: TrainingJobStatus): Happening[] {
   const events: Happening[] = [];
   const normal = (reason: string, message: string) => events.push({ type: 'Normal', reason, message });
   const at = after.step === undefined ? '' : ` at step ${after.step}`;
@@ -240,8 +251,11 @@ function happenings(
   const lacking = trouble(after);
   if (lacking !== undefined && lacking !== '' && lacking !== trouble(before))
     events.push({ type: 'Warning', reason: 'WorkerMissing', message: lacking });
-  const { replicas } = job.spec.workers;
-  if (workers !== null && workers.end === null && !isEnded(after) && workers.parallelism !== replicas)
-    normal('Scaled', `Workers: ${replicas}, from ${workers.parallelism}.`);
   return events;
+}
+
+function scaled(after: TrainingJobStatus, workers: WorkersJob | null, job: TrainingJob): Happening | null {
+  const { replicas } = job.spec.workers;
+  if (workers?.end !== null || isEnded(after) || workers.parallelism === replicas) return null;
+  return { type: 'Normal', reason: 'Scaled', message: `Workers: ${replicas}, from ${workers.parallelism}.` };
 }
