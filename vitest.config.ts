@@ -1,9 +1,12 @@
 import { defineConfig } from 'vitest/config';
 import Sequencer from './test/support/sequencer.js';
 
-/** Files of these wait for other programs, or compute on one thread: two at a time are not in each other's way. */
+/**
+ * Files of these wait for other programs, or compute on one thread: two at a time are not in each other's way. A GPU made
+ * of software takes every core.
+ */
 const besideOthers = ['docs', 'e2e', 'engines', 'fuzz', 'integration', 'kube', 'parity', 'protocol', 'unit'].map(
-  (folder) => `test/${folder}/**/*.test.ts`,
+  (folder) => `test/${folder}/**/!(webgpu*).test.ts`,
 );
 
 export default defineConfig({

@@ -224,7 +224,7 @@ export function agreesWithTraining(kernels: string, bounds: Bounds): void {
           for (const segment of sent)
             yield { segment, element: 0, body: Buffer.from(gradient[segment].slice().buffer) };
         }
-        expect(await server.push(header, chunks())).toEqual({ verdict: Verdict.VERDICT_ACCEPTED, detail: '' });
+        expect(await server.push(header, chunks())).toMatchObject({ verdict: Verdict.VERDICT_ACCEPTED, detail: '' });
       }
     },
   );
