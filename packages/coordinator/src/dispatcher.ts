@@ -187,13 +187,15 @@ export class Dispatcher {
 
   /**
    * A worker gave a unit back, which the broker offers in the lane that it came from: in the one for later steps nobody
-   * may look for it any more, when all hold units of steps after it. As a rule somebody does, so that is waited for.
+   * may look for it any more, when all hold units of steps after it; one that came by the worker's session the broker does
+   * not have. As a rule somebody takes it, so that is waited for.
    */
-  givenBack(id: UnitId, detail: string): void {
+  givenBack(id: UnitId, worker: string, detail: string): void {
     const held = this.outstanding.get(offerKey(id));
-    if (held?.lane !== 'ahead') return;
+    if (held === undefined || (held.lane !== 'ahead' && !held.triedBy.has(worker))) return;
     const postponed = { reason: 'given-back', detail } as const;
-    if (this.isNeeded(held)) this.options.soon(() => this.offerUnheld(held, postponed));
+    const { lane } = held;
+    if (this.isNeeded(held)) this.options.soon(() => this.offerUnheld(held, postponed, lane));
     else held.postponed ??= postponed;
   }
 
@@ -202,18 +204,23 @@ export class Dispatcher {
       const { postponed } = held;
       if (postponed === null || !this.isNeeded(held)) continue;
       held.postponed = null;
-      if (postponed.reason === 'given-back') this.options.soon(() => this.offerUnheld(held, postponed));
-      else await this.offerUnheld(held, postponed);
+      if (postponed.reason === 'given-back') this.options.soon(() => this.offerUnheld(held, postponed, 'ahead'));
+      else await this.offerUnheld(held, postponed, 'ahead');
     }
   }
 
-  /** Offers a unit again that is needed still and that no live worker holds. */
+  /**
+   * Offers a unit again that is needed still and that no live worker holds.
+   * @param lane in which it was offered last, else it has been offered again meanwhile; null: that does not count
+   */
   private async offerUnheld(
     held: Outstanding,
     { reason, detail }: NonNullable<Outstanding['postponed']>,
+    lane: Lane | null = null,
   ): Promise<void> {
     const key = offerKey(held.offer.id);
-    const isWanted = this.outstanding.get(key) === held && this.isNeeded(held) && held.lane === 'ahead';
+    const isOfLane = lane === null || held.lane === lane;
+    const isWanted = this.outstanding.get(key) === held && this.isNeeded(held) && isOfLane;
     if (isWanted && this.options.workers().holders(key).length === 0)
       await this.publishAgain(held, 'now', reason, detail);
   }
@@ -293,8 +300,8 @@ export class Dispatcher {
     held.isPutOff = true;
     this.options.soon(async () => {
       held.isPutOff = false;
-      const isOpen = this.outstanding.get(offerKey(id)) === held && held.offer.id.attempt === id.attempt;
-      if (isOpen) await this.offerAgain(id, reason, detail);
+      if (this.isNeeded(held)) await this.offerUnheld(held, { reason, detail });
+      else held.postponed ??= { reason, detail };
     });
   }
 
@@ -336,7 +343,8 @@ export class Dispatcher {
    */
   offerLagging(overdueMs: (kind: UnitKind) => number, notBefore = 0): void {
     const workers = this.options.workers();
-    const needed = [...this.outstanding].filter(([, held]) => this.isNeeded(held));
+    // What is put off is offered in a moment, to whoever comes first.
+    const needed = [...this.outstanding].filter(([, held]) => this.isNeeded(held) && !held.isPutOff);
     const isIdle = ({ leases, report, id }: Worker): boolean =>
       report?.state !== 'draining' && !needed.some(([key, { triedBy }]) => leases.has(key) || triedBy.has(id));
     const lastResult = ({ id }: Worker): number => this.lastResults.get(id) ?? 0;

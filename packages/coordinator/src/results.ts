@@ -46,7 +46,7 @@ export class Results {
 
   constructor(private readonly parts: ResultsParts) {}
 
-  /** When the last one came, by `performance.now()`. */
+  /** When the last one that counts came, by `performance.now()`. */
   get lastAt(): number {
     return this.#lastAt;
   }
@@ -80,11 +80,11 @@ export class Results {
     const { unit, worker } = header;
     if (unit === undefined) return;
     const { dispatcher, series, log, beside } = this.parts;
-    this.#lastAt = performance.now();
     switch (verdict) {
       case Verdict.VERDICT_ACCEPTED:
         dispatcher.settle(unit, worker);
         if (!counts) return;
+        this.#lastAt = performance.now();
         series.exchangeBytes.inc(
           { direction: 'received', way: header.slot === '' ? 'grpc' : 'shared-memory' },
           this.#bytesOf(header),
@@ -114,8 +114,8 @@ export class Results {
   #evaluation(request: Parameters<EvaluationRound['push']>[0]): ReturnType<EvaluationRound['push']> {
     const { round, dispatcher, log, beside } = this.parts;
     const { unit, worker } = request;
-    this.#lastAt = performance.now();
     const answer = round.push(request);
+    if (answer.verdict === Verdict.VERDICT_ACCEPTED) this.#lastAt = performance.now();
     if (answer.verdict === Verdict.VERDICT_INVALID && unit !== undefined) {
       log.warn('an evaluation was refused', { ...unitFields(unit), worker, detail: answer.detail });
       beside.start(() => dispatcher.refused(unit, worker, answer.detail));

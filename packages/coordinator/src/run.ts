@@ -1,3 +1,4 @@
+import { evaluationsOf } from './evaluation/evaluations-of.js';
 import type { PhaseName } from '@showtell/shared/job/phases.js';
 import { learningRate } from '@showtell/shared/job/learning-rate.js';
 import type { Job } from '@showtell/shared/job/job.js';
@@ -175,6 +176,7 @@ export async function* run(parts: RunParts, from: RunState): AsyncGenerator<RunE
   await dispatcher.restart(state.step, state.lineage, state.missing);
   for (;;) {
     const { step } = state;
+    let isScoredNow = false;
     if (state.rolledBack !== null && step >= state.rolledBack.toStep) {
       await save(true);
       yield* saved.splice(0);
@@ -185,6 +187,7 @@ export async function* run(parts: RunParts, from: RunState): AsyncGenerator<RunE
       decidedAt = step;
       const result = await unlessInterrupted(evaluate(parts, state), control, 0);
       if (result === null) return yield* stop();
+      isScoredNow = result.images !== null;
       // Not earlier: of an evaluation that the run's end overtook, neither entry nor captions are kept.
       if (result.images !== null) {
         const { lineage, phase } = state;
@@ -240,10 +243,12 @@ export async function* run(parts: RunParts, from: RunState): AsyncGenerator<RunE
           decision satisfies never;
       }
     }
-    if (step > from.step && step !== state.switchedAt && step % job.checkpoints.everySteps === 0) {
+    // The one it began with was saved, without its scores if the run was stopped while it was evaluated.
+    const isUnsaved = step > from.step || (isScoredNow && checkpoints.has(step));
+    if (isUnsaved && step !== state.switchedAt && step % job.checkpoints.everySteps === 0) {
       // One at a time: a disk slower than the interval holds the next save up, never a step's arithmetic.
       await saving;
-      void save().catch(() => undefined);
+      void save(checkpoints.isPinned(step)).catch(() => undefined);
     }
     yield* saved.splice(0);
     await control.untilResumed();
@@ -332,8 +337,7 @@ function roundedParts(parts: StepParts): StepParts {
  * left out: a run that had the longer phase from its beginning does not have it. So is one that a refused order asked for.
  */
 function history({ job, journal }: RunParts, state: RunState): Parameters<typeof decide>[2] {
-  return journal
-    .of('evaluation')
+  return evaluationsOf(journal, job)
     .filter(({ lineage, step }) => lineage === state.lineage && step <= state.step)
     .filter(({ step }) => step === state.step || step === state.switchedAt || isDecisionStep(job, { ...state, step }))
     .map(({ step, phase, scores }) => ({
@@ -346,10 +350,10 @@ function history({ job, journal }: RunParts, state: RunState): Parameters<typeof
 
 /** The current version's scores: computed by the workers, or as journalled when this very version was scored before. */
 async function evaluate(
-  { journal, round }: RunParts,
+  { job, journal, round }: RunParts,
   { step, lineage }: RunState,
 ): Promise<Pick<Extract<RunEvent, { type: 'evaluation' }>, 'scores' | 'images' | 'seconds'>> {
-  const known = journal.of('evaluation').find((entry) => entry.step === step && entry.lineage === lineage);
+  const known = evaluationsOf(journal, job).find((entry) => entry.step === step && entry.lineage === lineage);
   if (known !== undefined) return { scores: known.scores, images: null, seconds: null };
   const began = performance.now();
   const { scores, images } = await round.evaluate(step, lineage);

@@ -1,3 +1,4 @@
+import { evaluationsOf } from './evaluation/evaluations-of.js';
 import { ShowtellError } from '@showtell/shared/errors.js';
 import { openWindow } from '@showtell/shared/job/asynchronous.js';
 import type { Job } from '@showtell/shared/job/job.js';
@@ -152,7 +153,8 @@ export async function saveCheckpoint(
     // Only the version is the saving's; steps that follow meanwhile may be noted with it.
     await context.account.flush();
     if (version.step !== step) throw new Error(`version ${version.step} is current where ${step} is to be saved`);
-    const scores = journal.of('evaluation').find((entry) => entry.step === step && entry.lineage === lineage)?.scores;
+    const evaluations = evaluationsOf(journal, job);
+    const scores = evaluations.find((entry) => entry.step === step && entry.lineage === lineage)?.scores;
     const joint = switchedAt === null ? [] : [{ phase: 'joint' as const, fromStep: switchedAt }];
     const { path, manifest } = await checkpoints.save({
       about: {

@@ -42,7 +42,7 @@ export function workerEvents({ series, log, beside, dispatcher, server, workers 
       if (!dropped) {
         // The broker offers it by itself, in the lane that it came from.
         series.unitsRedelivered.inc({ reason: 'given-back' });
-        dispatcher.givenBack(unit, `worker ${worker.id} gave it back: ${reason}`);
+        dispatcher.givenBack(unit, worker.id, `worker ${worker.id} gave it back: ${reason}`);
       }
       const what = dropped ? 'a unit was dropped' : 'a unit was given back';
       log.debug(what, { ...unitFields(unit), worker: worker.id, reason });

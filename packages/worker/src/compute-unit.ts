@@ -28,6 +28,8 @@ import type { WorkerParts } from './worker-parts.js';
 /** Computes units within one membership: version, canary, features, gradient or evaluation, push, verdict. */
 export class UnitComputer {
   private readonly version: HeldVersion;
+  /** Of the cache in which features of the version's encoder are kept; null: none are. */
+  private featuresKey: string | null = null;
   private takenVersion: Version | null = null;
   private readonly buffers: GradientBufferPool;
   private readonly canary: Canary;
@@ -86,6 +88,7 @@ export class UnitComputer {
     const { featureCache } = job.cluster;
     if (featureCache === 'off') return;
     if (wanted.phase === Phase.PHASE_JOINT || !this.version.encoderStands) {
+      this.featuresKey = null;
       input.useCache(null);
       return;
     }
@@ -96,7 +99,9 @@ export class UnitComputer {
       fingerprint: engine.fingerprint,
       rules,
     };
-    input.useCache(featurePlace(featureCache, origin));
+    const place = featurePlace(featureCache, origin);
+    this.featuresKey = place.key;
+    input.useCache(place);
   }
 
   /** Begins to read and decode a unit; which pictures it needs may turn out otherwise, then the rest is read later. */
@@ -125,7 +130,13 @@ export class UnitComputer {
   async compute(unit: HeldUnit, version: Version): Promise<void> {
     const { metrics, log } = this.parts;
     const asked = performance.now();
-    const prepared = await this.times.waiting('data', unit.prepared);
+    let prepared = await this.times.waiting('data', unit.prepared);
+    // It was made ready before the version was there, maybe with features of another one's encoder.
+    if (prepared.featuresKey !== null && prepared.featuresKey !== this.featuresKey)
+      prepared = await this.times.waiting(
+        'data',
+        this.prepareWith(unit.lease, this.featuresKey === null ? 'all' : 'unless-cached'),
+      );
     const dataSeconds = secondsSince(asked);
     metrics.series.decode.observe(prepared.seconds);
     metrics.series.images.inc({ source: 'decoded' }, prepared.imageOf.length);
@@ -139,16 +150,9 @@ export class UnitComputer {
     else await this.train(unit, prepared, dataSeconds, version);
   }
 
-  private async train(unit: HeldUnit, given: PreparedUnit, waitedSeconds: number, version: Version): Promise<void> {
+  private async train(unit: HeldUnit, prepared: PreparedUnit, dataSeconds: number, version: Version): Promise<void> {
     const { engine } = this.parts;
     const phase = phaseOf(version);
-    let prepared = given;
-    let dataSeconds = waitedSeconds;
-    if (phase === 'joint' && prepared.imageOf.length < prepared.places.length) {
-      const asked = performance.now();
-      prepared = await this.times.waiting('data', this.prepareWith(unit.lease, 'all'));
-      dataSeconds += secondsSince(asked);
-    }
     const { captions, places } = prepared;
     const buffers = await this.buffers.take(phase === 'joint');
     let result: StepResult = { lossSum: 0, tokens: 0, words: new Int32Array() };

@@ -5,7 +5,8 @@ import type { PreparedUnit } from './input/prepare-unit.js';
 
 /** A unit this worker has leased and not yet settled. */
 export interface HeldUnit {
-  readonly lease: Lease;
+  /** The latest, where it was offered again while it waited. */
+  lease: Lease;
   /** Being read and decoded, or ready. */
   prepared: Promise<PreparedUnit>;
   /** From its lease to its verdict. */
@@ -50,14 +51,17 @@ export class HeldUnits implements Disposable {
   }
 
   /**
-   * The same unit offered again while it waits here: one offer of it is enough. Of one that is being computed it is not:
-   * this offer may have been made since its result did not count.
+   * The same unit offered again while it waits here: one offer of it is enough, the latest, since who offers it may have
+   * nothing of the one before any more. Of one that is being computed it is not: this offer may have been made since its
+   * result did not count.
    * @returns whether it waits
    */
   takeAgain(lease: Lease): boolean {
     const { id } = lease.unit;
-    if (!this.waiting.some((unit) => isSame(unit.lease.unit.id, id))) return false;
-    lease.acknowledge();
+    const unit = this.waiting.find((held) => isSame(held.lease.unit.id, id));
+    if (unit === undefined) return false;
+    unit.lease.acknowledge();
+    unit.lease = lease;
     this.events.taken(id);
     return true;
   }

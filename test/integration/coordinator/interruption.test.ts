@@ -1,5 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { readManifest } from '@showtell/coordinator/checkpoints/read-checkpoint.js';
 import { sendCommand } from '@showtell/coordinator/commands.js';
 import { statusOfStopped } from '@showtell/coordinator/stopped-status.js';
 import type { CommandRequest_Kind } from '@showtell/shared/generated/showtell/v1/control.js';
@@ -47,6 +48,16 @@ describe('a run that is interrupted', () => {
     await run.ended;
     expect(run.events.at(-1)).toEqual({ type: 'stopped', step: 2 });
     expect(parametersAt(run.folder, 2)).toMatch(/^[0-9a-f]{64}$/);
+    const metrics = () => readManifest(run.folder.at('checkpoints', '00000002')).metrics;
+    expect(metrics().bleu4).toBeNull();
+
+    // Without its scores it could not be the best one, which is kept.
+    const again = resume(run.folder);
+    await again.worker(good('b'));
+    await again.until('checkpoint', 2);
+    expect(metrics().bleu4).toEqual(expect.any(Number));
+    await again.ended;
+    expect(parametersAt(run.folder, 8)).toBe((await undisturbed()).final);
   });
 
   it('goes on from the newest sound checkpoint when the last one is damaged', async () => {

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { Dispatcher } from '@showtell/coordinator/dispatcher.js';
 import { StepTraces } from '@showtell/coordinator/step-traces.js';
@@ -21,21 +22,27 @@ interface Told {
   readonly soon: (() => Promise<void>)[];
   /** Workers that do not have what they speak of. */
   readonly without: Set<string>;
+  /** Units that somebody has. */
+  readonly held: Set<string>;
+  /** Workers that were asked by their sessions. */
+  readonly asked: string[];
 }
 
 function dispatcher(isAsynchronous: boolean, list: readonly Worker[]): { made: Dispatcher; told: Told } {
-  const told: Told = { poison: [], published: new Map(), soon: [], without: new Set() };
+  const told: Told = { poison: [], published: new Map(), soon: [], without: new Set(), held: new Set(), asked: [] };
   const nothing = async (): Promise<void> => undefined;
   const publish = async (_: unknown, { id }: { readonly id: UnitId }): Promise<void> => {
     told.published.set(offerKey(id), [...(told.published.get(offerKey(id)) ?? []), id.attempt]);
   };
+  const holders = (key: string): Worker[] => (told.held.has(key) ? [worker('somebody')] : []);
+  const offer = (id: string): void => void told.asked.push(id);
   const release = (id: string): boolean => !told.without.has(id);
   const made = new Dispatcher({
     ...{ run: 'r', generation: 1, isAsynchronous },
     plan: { units: (step) => [{ step, index: 0, records: [], seed: 0 }] },
     queue: { publish, purge: nothing },
     traces: new StepTraces(),
-    workers: () => ({ list, holders: () => [], release }) as Partial<Workers> as Workers,
+    workers: () => ({ list, holders, release, offer, leaseOf: () => null }) as Partial<Workers> as Workers,
     describe: () => 'records',
     onOfferedAgain: () => undefined,
     onBrokerAway: () => undefined,
@@ -84,10 +91,11 @@ describe('a unit that its workers die of', () => {
 describe('a unit that cannot be computed', () => {
   let made: Dispatcher;
   let told: Told;
-  const list = ['a', 'b', 'c', 'd'].map((id) => worker(id));
+  let list: Worker[];
   const fail = (id: string): Promise<void> => made.unitFailed(worker(id), idOf(0), 'no', 'engine/failed');
 
   beforeEach(async () => {
+    list = ['a', 'b', 'c', 'd'].map((id) => worker(id));
     ({ made, told } = dispatcher(false, list));
     await made.restart(0, 1);
     await made.advance(0, open, 'joint');
@@ -122,10 +130,53 @@ describe('a unit that cannot be computed', () => {
     expect(attempts()).toEqual([1, 2, 3]);
     await fail('a');
     expect(told.soon).toHaveLength(2);
-    // Another's failure has it offered meanwhile: that will do.
-    await fail('b');
+    // One that somebody has by then is not offered.
+    told.held.add(offerKey(idOf(0)));
     await told.soon[1]?.();
-    expect(attempts()).toEqual([1, 2, 3, 4]);
+    expect(attempts()).toEqual([1, 2, 3]);
+    // Whatever else was offered meanwhile: that may have been taken, and given up, too.
+    told.held.clear();
+    await fail('a');
+    await fail('b');
+    await told.soon[2]?.();
+    expect(attempts()).toEqual([1, 2, 3, 4, 5]);
+  });
+
+  it('is offered in a moment to whoever comes first, and to nobody by its session before', async () => {
+    await fail('a');
+    await fail('a');
+    await delay(5);
+    made.offerLagging(() => 0);
+    expect(told.asked).toEqual([]);
+    await told.soon[0]?.();
+    await delay(5);
+    made.offerLagging(() => 0);
+    expect(told.asked).toHaveLength(1);
+  });
+
+  it('waits for its step where that is not the current one when the moment has passed', async () => {
+    const later = (id: string): Promise<void> => made.unitFailed(worker(id), idOf(2), 'no', 'engine/failed');
+    const attempts = () => told.published.get(offerKey(idOf(2)));
+    await later('a');
+    await later('a');
+    await told.soon[0]?.();
+    expect(attempts()).toEqual([1]);
+    await made.advance(2, open, 'joint');
+    expect(attempts()).toEqual([1, 2]);
+  });
+
+  it('is offered again when one gives it back that was asked for it by its session: the broker does not have it', async () => {
+    await fail('a');
+    await told.soon[0]?.();
+    await delay(5);
+    made.offerLagging(() => 0);
+    const [asked = ''] = told.asked;
+    made.givenBack(idOf(0), 'somebody', 'has no time');
+    expect(told.soon).toHaveLength(0);
+    made.givenBack(idOf(0), asked, 'its gradient could not be sent');
+    expect(told.soon).toHaveLength(1);
+    await told.soon[0]?.();
+    expect(told.published.get(offerKey(idOf(0)))).toEqual([1, 2, 4]);
   });
 
   it('is what its worker says of it only if that had it', async () => {

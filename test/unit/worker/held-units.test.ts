@@ -26,8 +26,9 @@ it('of a unit that waits a second offer is one too many, of one that is computed
   expect(held.takeAgain(leaseOf(idOf(1)))).toBe(false);
   add(idOf(1));
   expect(held.takeAgain(leaseOf(idOf(2)))).toBe(true);
-  // Whoever offers it knows that this one has it.
-  expect([acknowledged, taken]).toEqual([[2], [1, 2]]);
+  // Whoever offers it knows that this one has it, and by which offer.
+  expect([acknowledged, taken]).toEqual([[1], [1, 2]]);
+  expect(held.waiting.map(({ lease }) => lease.unit.id.attempt)).toEqual([2]);
   for (const other of [{ step: 4 }, { index: 1 }, { lineage: 2 }, { evaluation: true }])
     expect(held.takeAgain(leaseOf(idOf(3, other)))).toBe(false);
 

@@ -72,6 +72,10 @@ export class CheckpointStore implements AsyncDisposable {
     return existsSync(this.pathOf(step));
   }
 
+  isPinned(step: number): boolean {
+    return existsSync(path.join(this.pathOf(step), pinFile));
+  }
+
   /**
    * Saves a version off the main thread. Saves follow one another.
    * @returns the checkpoint's folder

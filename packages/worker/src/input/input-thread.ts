@@ -51,7 +51,7 @@ async function serve(port: NonNullable<typeof parentPort>): Promise<void> {
   const reader = new RecordReader(dataset, (error) => answer({ type: 'warning', error: plainError(error) }));
   let cache: FeatureCache | null = null;
   let cacheKey: string | null = null;
-  const tools = { rules, reader, decoder, cache: () => cache };
+  const tools = { rules, reader, decoder, cache: () => cache, cacheKey: () => cacheKey };
   const openCache = (place: CachePlace): FeatureCache => {
     if (place.kind === 'memory') return openMemoryCache();
     const warn = (error: unknown): void => answer({ type: 'warning', error: plainError(error) });

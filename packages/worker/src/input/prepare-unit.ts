@@ -56,6 +56,8 @@ export interface PreparedUnit {
   readonly imageOf: readonly number[];
   /** `[B, F]`: features found in the cache; zero where the picture is given instead. */
   readonly features: Float32Array;
+  /** Key of the cache that features were found in: of the encoder that computed them; null: none was found. */
+  readonly featuresKey: string | null;
   readonly seconds: number;
 }
 
@@ -64,6 +66,8 @@ export interface PrepareTools {
   readonly reader: RecordReader;
   readonly decoder: ImageDecoder;
   readonly cache: () => FeatureCache | null;
+  /** The cache's, which names the encoder; null: there is none. */
+  readonly cacheKey: () => string | null;
 }
 
 /**
@@ -111,6 +115,7 @@ export async function prepareUnit(request: PrepareRequest, tools: PrepareTools):
     images,
     imageOf,
     features,
+    featuresKey: imageOf.length < B ? tools.cacheKey() : null,
     seconds: (performance.now() - start) / 1000,
   };
 }
