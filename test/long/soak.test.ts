@@ -62,7 +62,8 @@ it(
     let kills = 0;
     const every = async (ms: number, work: () => Promise<void>): Promise<void> => {
       while (!command.isOver) {
-        await work().catch(nothing);
+        // A process that does not come any more is not waited for.
+        await Promise.race([work().catch(nothing), command.ended]);
         await delay(ms);
       }
     };
