@@ -193,7 +193,7 @@ describe('one job gives one hash', () => {
       await command.untilStep(command.step + 3);
       process.kill(slow, 'SIGCONT');
       expect(await command.ended, logsOf(run)).toMatchObject({ code: 0 });
-      expect(await other.ended).toMatchObject({ code: 0 });
+      expect(await other.ended, logsOf(run)).toMatchObject({ code: 0 });
       expect(bitsOf(run)).toEqual(reference);
       const again = logOf(run, 'coordinator').filter(({ message }) => message === 'a unit is offered again');
       expect(again.map(({ reason }) => reason)).toContain('straggler');

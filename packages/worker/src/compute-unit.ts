@@ -131,12 +131,14 @@ export class UnitComputer {
     const { metrics, log } = this.parts;
     const asked = performance.now();
     let prepared = await this.times.waiting('data', unit.prepared);
-    // It was made ready before the version was there, maybe with features of another one's encoder.
-    if (prepared.featuresKey !== null && prepared.featuresKey !== this.featuresKey)
-      prepared = await this.times.waiting(
-        'data',
-        this.prepareWith(unit.lease, this.featuresKey === null ? 'all' : 'unless-cached'),
-      );
+    // It was made ready before the version was there, maybe with features of another one's encoder; a joint step has no use
+    // for any, though the version that it begins with has them from before.
+    const isJoint = unit.lease.unit.work?.$case === 'training' && phaseOf(version) === 'joint';
+    const key = isJoint ? null : this.featuresKey;
+    if (prepared.featuresKey !== null && prepared.featuresKey !== key) {
+      const anew = this.prepareWith(unit.lease, key === null ? 'all' : 'unless-cached');
+      prepared = await this.times.waiting('data', anew);
+    }
     const dataSeconds = secondsSince(asked);
     metrics.series.decode.observe(prepared.seconds);
     metrics.series.images.inc({ source: 'decoded' }, prepared.imageOf.length);
