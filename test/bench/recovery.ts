@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -14,7 +14,9 @@ import { startTestNats } from '../support/nats-server.js';
 const elastic = fileURLToPath(new URL('./peers/elastic.py', import.meta.url));
 const command = 'npm run bench -- --only recovery';
 const workerKills = 20;
-const peerKills = 10;
+/** Of the same kill under torchrun; it is begun anew whenever it stands still, so many times at the most. */
+const peerKills = 20;
+const peerStarts = 30;
 const coordinatorKills = 5;
 /** For the peer's next step. */
 const patienceMs = 120_000;
@@ -119,10 +121,26 @@ async function killCoordinator(cluster: HandStartedCluster): Promise<number[]> {
 async function killRanks(folder: string, seconds: number): Promise<number | null> {
   const python = await torchPython();
   if (python === null) return null;
-  const out = join(folder, 'elastic');
+  const late: number[] = [];
+  for (let start = 0; late.length < peerKills; start++) {
+    if (start === peerStarts) {
+      console.error(`no figure of torchrun: ${late.length} kills of ${peerKills} in ${peerStarts} starts`);
+      return null;
+    }
+    late.push(...(await killRanksOnce(join(folder, `elastic-${start}`), python, seconds, peerKills - late.length)));
+  }
+  return median(late) / 1000;
+}
+
+/** @returns by how many ms each kill held up the next step, until torchrun took no step any more */
+async function killRanksOnce(out: string, python: string, seconds: number, kills: number): Promise<number[]> {
   const options = ['--standalone', '--nproc-per-node', '2', '--max-restarts', '1000'];
   const args = ['-m', 'torch.distributed.run', ...options, elastic, '--out', out, '--seconds', String(seconds)];
-  const torchrun = spawn(python, args, { stdio: 'ignore', env: { ...process.env, OMP_NUM_THREADS: '1' } });
+  const log = openSync(`${out}.log`, 'w');
+  const environment = { ...process.env, OMP_NUM_THREADS: '1' };
+  const torchrun = spawn(python, args, { stdio: ['ignore', log, log], env: environment });
+  closeSync(log);
+  const late: number[] = [];
   try {
     const steps = (): number[] =>
       existsSync(out)
@@ -135,16 +153,15 @@ async function killRanks(folder: string, seconds: number): Promise<number | null
       const deadline = Date.now() + patienceMs;
       const wanted = steps().length + count;
       while (steps().length < wanted) {
-        if (Date.now() > deadline) throw new Error('torchrun takes no step');
+        if (Date.now() > deadline) throw new Error('it takes no step');
         await delay(20);
       }
     };
-    const late: number[] = [];
-    for (let kill = 0; kill < peerKills; kill++) {
+    while (late.length < kills) {
       await further(quietSteps);
       const quiet = steps().slice(-quietSteps);
       const step = median(quiet.slice(1).map((at, i) => at - (quiet[i] ?? NaN)));
-      await delay(((kill * 0.37) % 1) * step);
+      await delay(((late.length * 0.37) % 1) * step);
       const { length } = steps();
       process.kill(Number(readFileSync(`${out}.1`, 'utf8')), 'SIGKILL');
       // The step that was at its end may still come.
@@ -152,10 +169,9 @@ async function killRanks(folder: string, seconds: number): Promise<number | null
       const times = steps().slice(length - 1, length + 3);
       late.push(Math.max(...times.slice(1).map((at, i) => at - (times[i] ?? NaN))) - step);
     }
-    return median(late) / 1000;
   } catch (error) {
-    console.error(`no figure of torchrun: ${error instanceof Error ? error.message : String(error)}`);
-    return null;
+    const end = readFileSync(`${out}.log`, 'utf8').split('\n').slice(-12).join('\n');
+    console.error(`torchrun is started anew after ${late.length} kills: ${String(error)}\n${end}`);
   } finally {
     const ended = new Promise((resolve) => torchrun.once('exit', resolve));
     torchrun.kill('SIGTERM');
@@ -163,4 +179,5 @@ async function killRanks(folder: string, seconds: number): Promise<number | null
     await ended;
     clearTimeout(force);
   }
+  return late;
 }

@@ -1,8 +1,9 @@
 import { Beside } from '@showtell/coordinator/beside.js';
-import { Dispatcher } from '@showtell/coordinator/dispatcher.js';
+import { Dispatcher, returnMs } from '@showtell/coordinator/dispatcher.js';
 import { openSteps } from '@showtell/coordinator/open-steps.js';
 import { judge as realJudge } from '@showtell/coordinator/parameter-server/verdict.js';
 import { StepTraces } from '@showtell/coordinator/step-traces.js';
+import type { Fault } from '@showtell/coordinator/unit-faults.js';
 import { offerOrphansSoon, workerEvents } from '@showtell/coordinator/worker-events.js';
 import { Workers } from '@showtell/coordinator/workers.js';
 import { openLog } from '@showtell/shared/service/log.js';
@@ -37,18 +38,40 @@ export const product: Product = {
 interface Offered {
   readonly offer: { readonly id: UnitId };
   readonly lane: string;
-  readonly faults: { readonly failures: number };
-  readonly postponed: unknown;
+  readonly published: boolean;
+  readonly madeAt: number;
+  readonly faults: { readonly failures: readonly Fault[]; readonly refusals: readonly Fault[] };
+  readonly postponed: { readonly reason: string } | null;
   readonly triedBy: ReadonlyMap<string, number>;
+  readonly undoneBy: ReadonlySet<string>;
+  readonly isPutOff: boolean;
+  readonly isJudged: boolean;
   readonly order: number;
+}
+
+/** What the dispatcher keeps. */
+interface Inside {
+  readonly outstanding: ReadonlyMap<string, Offered>;
+  readonly gaps: readonly number[];
+  readonly horizon: number;
+  readonly current: number;
+  readonly currentSince: number;
+  readonly suspectBefore: number;
+  readonly latestSettled: number;
+  readonly lastResults: ReadonlyMap<string, number>;
+}
+
+/** How many of the others come before each. */
+function ranks(values: readonly number[]): number[] {
+  return values.map((value) => values.filter((other) => other < value).length);
 }
 
 /** A clock that the explorer turns. */
 class Later extends Beside {
-  readonly due: (() => Promise<void>)[] = [];
+  readonly due: { readonly what: string; readonly work: () => Promise<void> }[] = [];
 
-  override startIn(_ms: number, work: () => Promise<void>): void {
-    this.due.push(work);
+  override startIn(_ms: number, what: string, work: () => Promise<void>): void {
+    this.due.push({ what, work });
   }
 }
 
@@ -89,10 +112,10 @@ export class Coordinator {
       onOfferedAgain: () => undefined,
       onBrokerAway: () => undefined,
       onSuspectStep: (step) => offerOrphansSoon(this.beside, this.dispatcher, step),
-      soon: (work) => this.beside.startIn(500, work),
-      onPoison: (error) => {
-        throw error;
-      },
+      soon: (what, work) => this.beside.startIn(500, what, work),
+      later: (what, work) => this.beside.startIn(returnMs, what, work),
+      // Workers are lost with a unit here as often as they please; a run would end for it.
+      onPoison: () => undefined,
     });
     const series = { workers: nothing, workersRefused: nothing, unitsRedelivered: nothing };
     this.workers = new Workers(
@@ -207,20 +230,37 @@ export class Coordinator {
     this.workers.close();
   }
 
+  /** All that its next steps depend on: no state may be taken for another one that goes on otherwise. */
   describe(): string {
-    const inside = this.dispatcher as unknown as Record<string, unknown>;
-    const { outstanding, horizon, current, suspectBefore } = inside;
-    // Which was published before which, and before what is settled.
-    const orders = [...(outstanding as Map<string, Offered>).values()].map(({ order }) => order);
-    const rank = (order: number): number =>
-      [...orders, inside['latestSettled'] as number].filter((o) => o < order).length;
-    const isOrdered = this.world.bounds.maxStaleness !== null;
-    const offers = [...(outstanding as Map<string, Offered>)].map(
-      ([key, { offer, lane, faults, postponed, triedBy, order }]) =>
-        `${key}${isOrdered ? `#${rank(order)} ` : ''}${offer.id.attempt}${lane[0] ?? ''}${faults.failures}${postponed === null ? '' : 'p'}${[...triedBy.keys()].join()}`,
-    );
-    const members = this.workers.list.map(({ id, leases }) => `${id}[${[...leases.keys()].sort().join()}]`).sort();
-    const parts = [this.generation, this.lives, this.mustRestore, this.beside.due.length, this.server.describe()];
-    return [...parts, offers.sort().join(' '), horizon, current, suspectBefore, members.join(' ')].join('|');
+    const inside = this.dispatcher as unknown as Inside;
+    const { outstanding, gaps, horizon, current, currentSince, suspectBefore, latestSettled, lastResults } = inside;
+    const { maxStaleness, faults } = this.world.bounds;
+    const held = [...outstanding];
+    // Which was published before which, and before what is settled; since when each is awaited, where that decides.
+    const published = maxStaleness === null ? [] : ranks([...held.map(([, { order }]) => order), latestSettled]);
+    const since = ([key, { madeAt, triedBy }]: [string, Offered]): number => {
+      const leases = this.workers.holders(key).map(({ id }) => this.workers.leaseOf(id, key)?.since ?? 0);
+      return Math.max(madeAt, maxStaleness === null ? currentSince : 0, ...leases, ...triedBy.values());
+    };
+    const awaited = faults.lag === 0 ? [] : ranks(held.map(since));
+    const offers = held.map(([key, offered], i) => {
+      const { offer, lane, postponed, triedBy, undoneBy, isPutOff, isJudged } = offered;
+      const blamed = [...offered.faults.failures, '/', ...offered.faults.refusals].map((fault) =>
+        typeof fault === 'string' ? fault : `${fault.worker}${fault.instance === undefined ? '' : '?'}`,
+      );
+      const flags = [offered.published, isPutOff, isJudged].map(Number).join('');
+      const by = [[...triedBy.keys()].join(), [...undoneBy].sort().join(), blamed.join()].join(';');
+      const place = `${published[i] ?? ''}:${awaited[i] ?? ''}`;
+      return `${key}#${place} ${offer.id.attempt}${lane[0] ?? ''}${flags}${postponed?.reason ?? ''} ${by}`;
+    });
+    const members = this.workers.list.map(({ id, leases }) => `${id}[${[...leases.keys()].sort().join()}]`);
+    // Of several that have nothing to do the one with the latest result is asked first, then who joined first.
+    const fitness = [...lastResults].sort(([, a], [, b]) => a - b).map(([id]) => id);
+    const idle =
+      faults.lag === 0 ? [] : [fitness.filter((id) => this.workers.list.some((one) => one.id === id)).join()];
+    const due = this.beside.due.map(({ what }) => what);
+    const parts = [this.generation, this.lives, this.mustRestore, due.join(), this.server.describe()];
+    const queue = [offers.sort().join(' '), gaps.join(), horizon, current, suspectBefore, published.at(-1) ?? ''];
+    return [...parts, ...queue, (faults.lag === 0 ? members.sort() : members).join(' '), ...idle].join('|');
   }
 }

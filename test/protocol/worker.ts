@@ -55,7 +55,16 @@ export class Worker implements Disposable {
       returned: (unit, reason, dropped) =>
         this.session.send({ $case: 'leaseReturned', value: { unit, reason, dropped } }),
     });
-    const hello = { worker: id, pid: 0, host: '', version: '1', jobSha256: '', datasetDigest: '', engine: '' };
+    const hello = {
+      worker: id,
+      pid: 0,
+      host: '',
+      version: '1',
+      jobSha256: '',
+      datasetDigest: '',
+      engine: '',
+      instance: id,
+    };
     this.session.send({ $case: 'hello', value: hello });
     this.session.deliver();
   }

@@ -259,7 +259,7 @@ export class World implements Disposable {
 
   private async doAtCoordinator(what: string, coordinator: Coordinator): Promise<void> {
     if (what === 'restore') coordinator.restore();
-    else if (what === 'timer') await coordinator.beside.due.shift()?.();
+    else if (what === 'timer') await coordinator.beside.due.shift()?.work();
     else if (what === 'kill') coordinator.end();
     else if (what === 'watch') coordinator.watch();
     else if (what === 'silent') coordinator.suspectAll();

@@ -1,5 +1,6 @@
 import type { ClientDuplexStream } from '@grpc/grpc-js';
 import type { NatsConnection } from 'nats';
+import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { connectBus } from '@showtell/shared/bus/connect.js';
 import { UnitQueue, type Lease } from '@showtell/shared/bus/unit-queue.js';
@@ -97,7 +98,14 @@ export class ScriptedWorker implements AsyncDisposable {
       };
       session.on('end', end).on('error', end).on('close', end);
     });
-    const hello = { worker: script.id, pid: process.pid, host: 'here', version: showtellVersion, engine: 'scripted' };
+    const hello = {
+      worker: script.id,
+      pid: process.pid,
+      host: 'here',
+      version: showtellVersion,
+      engine: 'scripted',
+      instance: randomUUID(),
+    };
     this.send({ $case: 'hello', value: { ...hello, ...facts, ...script.hello } });
     this.work = this.answered.then((answer) => ('welcome' in answer ? this.serve(answer.welcome) : undefined));
     this.work.catch(() => undefined);

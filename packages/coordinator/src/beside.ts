@@ -10,13 +10,14 @@ export class Beside {
     return this.#isOver;
   }
 
-  start(work: () => Promise<void>): void {
+  /** @param what for the log */
+  start(work: () => Promise<void>, what?: string): void {
     if (this.#isOver) return;
-    work().catch((error: unknown) => this.log.error('something went wrong beside the run', { error }));
+    work().catch((error: unknown) => this.log.error('something went wrong beside the run', { what, error }));
   }
 
-  startIn(ms: number, work: () => Promise<void>): void {
-    if (!this.#isOver) setTimeout(() => this.start(work), ms).unref();
+  startIn(ms: number, what: string, work: () => Promise<void>): void {
+    if (!this.#isOver) setTimeout(() => this.start(work, what), ms).unref();
   }
 
   end(): void {

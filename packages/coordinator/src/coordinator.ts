@@ -22,7 +22,7 @@ import type { Control } from './control.js';
 import { watchDisk } from './disk-space.js';
 import { MountedDashboard } from './dashboard/mount.js';
 import { nowOf } from './dashboard/run-now.js';
-import { Dispatcher } from './dispatcher.js';
+import { Dispatcher, returnMs } from './dispatcher.js';
 import { EvaluationRound } from './evaluation/evaluation-round.js';
 import { EvaluationThread } from './evaluation/evaluation-thread.js';
 import { imagesFrom, removeUnfinished, saveEvaluation } from './evaluation/samples.js';
@@ -171,7 +171,8 @@ export async function* coordinate(options: CoordinatorOptions, control: Control)
     },
     onBrokerAway: (error) => broker.noteAway(error),
     onSuspectStep: (step) => offerOrphansSoon(beside, dispatcher, step),
-    soon: (work) => beside.startIn(orphanMs, work),
+    soon: (what, work) => beside.startIn(orphanMs, what, work),
+    later: (what, work) => beside.startIn(returnMs, what, work),
     onPoison: (error) => control.fail(error),
   });
 

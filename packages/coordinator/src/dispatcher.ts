@@ -30,10 +30,15 @@ interface Outstanding {
   readonly undoneBy: Set<string>;
   /** Whether it will be offered again in a moment. */
   isPutOff: boolean;
+  /** Whether it will be asked in a moment if workers died of it. */
+  isJudged: boolean;
 }
 
 /** Of more workers than that it is not kept who did not bring a unit in: the next is taken for one of them. */
 const mostUndone = 64;
+
+/** So long after its session broke a worker is waited for, before a unit is said to have killed it. */
+export const returnMs = 5_000;
 
 /** Why a unit is offered again: the values of the metric's label. */
 export type OfferReason =
@@ -63,8 +68,10 @@ export interface DispatcherOptions {
   readonly onBrokerAway: (error: unknown) => void;
   /** Units of the step that begins may have gone with a worker that never said it held them. */
   readonly onSuspectStep: (step: number) => void;
-  /** Does something in half a second, if the run is not over then. */
-  readonly soon: (work: () => Promise<void>) => void;
+  /** Does something in half a second, if the run is not over then; `what` is for the log. */
+  readonly soon: (what: string, work: () => Promise<void>) => void;
+  /** The same after {@link returnMs}. */
+  readonly later: (what: string, work: () => Promise<void>) => void;
   /** A unit that cannot be computed ends the run. */
   readonly onPoison: (error: ShowtellError) => void;
 }
@@ -195,7 +202,7 @@ export class Dispatcher {
     if (held === undefined || (held.lane !== 'ahead' && !held.triedBy.has(worker))) return;
     const postponed = { reason: 'given-back', detail } as const;
     const { lane } = held;
-    if (this.isNeeded(held)) this.options.soon(() => this.offerUnheld(held, postponed, lane));
+    if (this.isNeeded(held)) this.offerUnheldSoon(held, postponed, lane);
     else held.postponed ??= postponed;
   }
 
@@ -204,9 +211,14 @@ export class Dispatcher {
       const { postponed } = held;
       if (postponed === null || !this.isNeeded(held)) continue;
       held.postponed = null;
-      if (postponed.reason === 'given-back') this.options.soon(() => this.offerUnheld(held, postponed, 'ahead'));
+      if (postponed.reason === 'given-back') this.offerUnheldSoon(held, postponed, 'ahead');
       else await this.offerUnheld(held, postponed, 'ahead');
     }
+  }
+
+  private offerUnheldSoon(held: Outstanding, postponed: NonNullable<Outstanding['postponed']>, lane: Lane): void {
+    const what = `offer ${offerKey(held.offer.id)} again, unless it left the lane "${lane}"`;
+    this.options.soon(what, () => this.offerUnheld(held, postponed, lane));
   }
 
   /**
@@ -237,18 +249,57 @@ export class Dispatcher {
     await this.publish(held);
   }
 
-  /** A worker's session broke: what it held is offered again, and counts against the unit while others live. */
+  /**
+   * A worker's session broke: what it held is offered again, and counts against the unit while others live. Where that
+   * would end the run it is waited first whether it was the network.
+   */
   async workerLeft(worker: Worker, died: boolean): Promise<void> {
     this.suspectBefore = this.horizon;
     this.lastResults.delete(worker.id);
     const suspects = this.suspects(worker);
     // The one that died, too: with it gone another would be alone, and what one has done would do.
     const present = this.options.workers().list.length + 1;
+    const fault = { worker: worker.id, detail: 'the worker died while it held the unit', instance: worker.instance };
     for (const { unit: id } of worker.leases.values()) {
-      if (died && suspects.has(offerKey(id)) && this.options.workers().list.length > 0)
-        if (this.blame(id, worker, 'the worker died while it held the unit', present)) return;
+      const held = this.outstanding.get(offerKey(id));
+      if (died && held !== undefined && suspects.has(offerKey(id)) && present > 1) {
+        held.faults.failed(fault);
+        this.endsRun(held, present);
+      }
       await this.offerAgain(id, 'worker-lost', `worker ${worker.id} ${died ? 'died' : 'left'}`);
     }
+  }
+
+  /** A worker is in session; if it is one that was lost, nothing killed it. */
+  workerJoined({ instance }: Worker): void {
+    for (const { faults } of this.outstanding.values()) faults.returned(instance);
+  }
+
+  /**
+   * @param present workers among which the fault would be the unit's
+   * @returns whether the run ends for it, so that it need not be offered again
+   */
+  private endsRun(held: Outstanding, present: number): boolean {
+    const error = this.poisonIn(held, present);
+    if (error === null) return false;
+    const isSure = !held.faults.mayReturn;
+    if (isSure) this.options.onPoison(error);
+    else this.judgeLater(held, present);
+    return isSure;
+  }
+
+  /** Who is cut off from all workers at once learns nothing of a unit. */
+  private judgeLater(held: Outstanding, present: number): void {
+    if (held.isJudged) return;
+    held.isJudged = true;
+    this.options.later(`see whether ${offerKey(held.offer.id)} killed its workers`, async () => {
+      held.isJudged = false;
+      if (this.outstanding.get(offerKey(held.offer.id)) !== held) return;
+      const error = this.poisonIn(held, present);
+      if (error === null) return;
+      if (this.options.workers().list.length === 0) this.judgeLater(held, present);
+      else this.options.onPoison(error);
+    });
   }
 
   /**
@@ -266,22 +317,30 @@ export class Dispatcher {
   /** @param code of the error table; empty for none */
   async unitFailed(worker: Worker, id: UnitId, detail: string, code: string): Promise<void> {
     const held = this.outstanding.get(offerKey(id));
-    if (held === undefined || this.blame(id, worker, detail, this.options.workers().list.length, code)) return;
-    await this.offerAfter(held, worker.id, 'unit-failed', `worker ${worker.id} could not compute it: ${detail}`);
+    if (held === undefined) return;
+    held.faults.failed({ worker: worker.id, detail, code });
+    await this.offerUnlessPoison(held, worker.id, 'unit-failed', `worker ${worker.id} could not compute it: ${detail}`);
   }
 
   /**
-   * A gradient that is not finite, or no gradient: it is computed once more, elsewhere as it comes, before it counts. Of a
+   * A gradient that is not finite, or no gradient: it is computed anew, elsewhere as it comes, before it counts. Of a
    * worker that did not have the unit it changes nothing.
    */
   async refused(id: UnitId, worker: string, detail: string): Promise<void> {
     const hadIt = this.options.workers().release(worker, offerKey(id));
     const held = this.outstanding.get(offerKey(id));
     if (held === undefined || !hadIt) return;
-    const workers = this.options.workers().list.length;
-    const error = held.faults.refused({ worker, detail }, workers, () => this.accuse(held));
-    if (error !== null) this.options.onPoison(error);
-    else await this.offerAfter(held, worker, 'refused', `its result was refused: ${detail}`);
+    held.faults.refused({ worker, detail });
+    await this.offerUnlessPoison(held, worker, 'refused', `its result was refused: ${detail}`);
+  }
+
+  private async offerUnlessPoison(
+    held: Outstanding,
+    worker: string,
+    reason: OfferReason,
+    detail: string,
+  ): Promise<void> {
+    if (!this.endsRun(held, this.options.workers().list.length)) await this.offerAfter(held, worker, reason, detail);
   }
 
   /**
@@ -298,7 +357,7 @@ export class Dispatcher {
     }
     if (held.isPutOff) return;
     held.isPutOff = true;
-    this.options.soon(async () => {
+    this.options.soon(`offer ${offerKey(id)} again, which was put off`, async () => {
       held.isPutOff = false;
       if (this.isNeeded(held)) await this.offerUnheld(held, { reason, detail });
       else held.postponed ??= { reason, detail };
@@ -430,7 +489,13 @@ export class Dispatcher {
   private async offer(lane: Lane, offer: Offer): Promise<void> {
     const held: Outstanding = {
       ...{ offer, lane, postponed: null, published: false, madeAt: clock(), order: 0 },
-      ...{ triedBy: new Map(), faults: new UnitFaults(), undoneBy: new Set<string>(), isPutOff: false },
+      ...{
+        triedBy: new Map(),
+        faults: new UnitFaults(),
+        undoneBy: new Set<string>(),
+        isPutOff: false,
+        isJudged: false,
+      },
     };
     this.outstanding.set(offerKey(offer.id), held);
     await this.publish(held);
@@ -452,15 +517,8 @@ export class Dispatcher {
     }
   }
 
-  /**
-   * @param workers among which the fault would be the unit's
-   * @returns whether the run ends for it, so that it need not be offered again
-   */
-  private blame(id: UnitId, worker: Worker, detail: string, workers: number, code = ''): boolean {
-    const held = this.outstanding.get(offerKey(id));
-    const error = held?.faults.failed({ worker: worker.id, detail }, code, workers, () => this.accuse(held)) ?? null;
-    if (error !== null) this.options.onPoison(error);
-    return error !== null;
+  private poisonIn(held: Outstanding, workers: number): ShowtellError | null {
+    return held.faults.verdict(workers, () => this.accuse(held));
   }
 
   private accuse({ offer }: Outstanding): AccusedUnit {

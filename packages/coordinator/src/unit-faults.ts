@@ -1,13 +1,16 @@
 import { ShowtellError } from '@showtell/shared/errors.js';
 
-/** Failures of a unit after which the fault is the unit's, by as many workers where there are as many. */
-const failuresPerUnit = 3;
-/** A wrong gradient is recomputed once: the same numbers again are the unit's, not the worker's, if another has them too. */
-const refusalsPerUnit = 2;
+/** Faults of a unit after which it is the unit's, by as many workers where there are as many. */
+const faultsPerUnit = 3;
 
-interface Fault {
+/** What a worker could not do with a unit. */
+export interface Fault {
   readonly worker: string;
   readonly detail: string;
+  /** Of the error table; empty for none. */
+  readonly code?: string;
+  /** Set where its session broke while it held the unit: it may come back, and has not died of it then. */
+  readonly instance?: string;
 }
 
 /** How the run names a unit that it ends for. */
@@ -18,44 +21,55 @@ export interface AccusedUnit {
 
 /** What went wrong with one unit, whoever computed it, and when that ends the run. */
 export class UnitFaults {
-  readonly #failures: (Fault & { readonly code: string })[] = [];
-  readonly #refusals: Fault[] = [];
+  private readonly failures: Fault[] = [];
+  private readonly refusals: Fault[] = [];
+
+  /** A worker could not compute it, or was lost with it. */
+  failed(fault: Fault): void {
+    keep(this.failures, fault);
+  }
+
+  /** Its result was refused. */
+  refused(fault: Fault): void {
+    keep(this.refusals, fault);
+  }
+
+  /** The process of a worker that was lost is there: it did not die. */
+  returned(instance: string): void {
+    const living = this.failures.filter((fault) => fault.instance === undefined || fault.instance !== instance);
+    this.failures.splice(0, this.failures.length, ...living);
+  }
+
+  /** Whether workers are among its faults of which it is not known yet. */
+  get mayReturn(): boolean {
+    return this.failures.some(({ instance }) => instance !== undefined);
+  }
 
   /**
-   * @param code of the error table; empty for none
    * @param workers that are in session
    * @returns what ends the run: ShowtellError `unit/poison`, or `unit/out-of-memory` where nothing else was ever wrong
    */
-  failed({ worker, detail }: Fault, code: string, workers: number, accused: () => AccusedUnit): ShowtellError | null {
-    keep(this.#failures, { worker, detail, code }, failuresPerUnit);
-    if (!areOfUnit(this.#failures, failuresPerUnit, workers)) return null;
+  verdict(workers: number, accused: () => AccusedUnit): ShowtellError | null {
+    const against = [this.failures, this.refusals].find((faults) => areOfUnit(faults, workers));
+    if (against === undefined) return null;
     const { unit, records } = accused();
-    const failures = this.#failures.map(told);
-    return this.#failures.every((fault) => fault.code === 'engine/out-of-memory')
+    const failures = against.map(({ worker, detail }) => `${worker}: ${detail}`);
+    return against.every(({ code }) => code === 'engine/out-of-memory')
       ? new ShowtellError('unit/out-of-memory', { unit, failures })
       : new ShowtellError('unit/poison', { unit, failures, records });
-  }
-
-  /** Its result was refused. @returns what ends the run: ShowtellError `unit/poison` */
-  refused({ worker, detail }: Fault, workers: number, accused: () => AccusedUnit): ShowtellError | null {
-    keep(this.#refusals, { worker, detail }, refusalsPerUnit);
-    if (!areOfUnit(this.#refusals, refusalsPerUnit, workers)) return null;
-    return new ShowtellError('unit/poison', { ...accused(), failures: this.#refusals.map(told) });
   }
 }
 
 /** Of one worker no more than can count: it may fail the same unit for ever while the others are slow. */
-function keep<T extends Fault>(faults: T[], fault: T, perWorker: number): void {
+function keep(faults: Fault[], fault: Fault): void {
   const own = faults.filter(({ worker }) => worker === fault.worker);
   const [oldest] = own;
-  if (oldest !== undefined && own.length >= perWorker) faults.splice(faults.indexOf(oldest), 1);
+  if (oldest !== undefined && own.length >= faultsPerUnit) faults.splice(faults.indexOf(oldest), 1);
   faults.push(fault);
 }
 
 /** One worker alone proves nothing against a unit as long as there are others: it may be the worker's fault. */
-function areOfUnit(faults: readonly Fault[], least: number, workers: number): boolean {
+function areOfUnit(faults: readonly Fault[], workers: number): boolean {
   const by = new Set(faults.map(({ worker }) => worker));
-  return faults.length >= least && by.size >= Math.min(least, workers);
+  return faults.length >= faultsPerUnit && by.size >= Math.min(faultsPerUnit, workers);
 }
-
-const told = ({ worker, detail }: Fault): string => `${worker}: ${detail}`;

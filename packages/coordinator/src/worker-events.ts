@@ -22,6 +22,7 @@ export interface WorkerEventsParts {
 export function workerEvents({ series, log, beside, dispatcher, server, workers }: WorkerEventsParts): WorkersEvents {
   return {
     joined: (worker) => {
+      dispatcher.workerJoined(worker);
       series.workers.set(workers().list.length);
       log.info('a worker joined', { worker: worker.id, pid: worker.pid, host: worker.host, engine: worker.engine });
     },
@@ -56,5 +57,5 @@ export function workerEvents({ series, log, beside, dispatcher, server, workers 
 
 /** A worker that is gone may have held units that it had not told of yet. */
 export function offerOrphansSoon(beside: Beside, dispatcher: Dispatcher, step?: number): void {
-  beside.startIn(orphanMs, () => dispatcher.offerOrphans(step));
+  beside.startIn(orphanMs, `offer what nobody holds of step ${step ?? 'now'}`, () => dispatcher.offerOrphans(step));
 }

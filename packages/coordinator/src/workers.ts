@@ -29,6 +29,8 @@ export interface HeldOffer {
 export interface Worker {
   readonly id: string;
   readonly pid: number;
+  /** Of its process alone, whatever its id. */
+  readonly instance: string;
   readonly host: string;
   readonly engine: string;
   readonly joinedAt: number;
@@ -174,7 +176,8 @@ export class Workers {
       before.session.end();
     }
     const { worker: id, pid, host, engine } = hello;
-    const joined = { id, pid, host, engine, joinedAt: Date.now(), leases: new Map<string, HeldOffer>() };
+    const instance = hello.instance.slice(0, longestText);
+    const joined = { id, pid, instance, host, engine, joinedAt: Date.now(), leases: new Map<string, HeldOffer>() };
     const member: Member = {
       ...joined,
       report: null,

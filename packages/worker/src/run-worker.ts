@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { parametersOf } from '@showtell/shared/model/parameters.js';
@@ -93,6 +94,7 @@ export async function runWorker(options: WorkerOptions): Promise<number> {
     jobSha256: asked.jobSha256,
     datasetDigest: facts.datasetDigest,
     engine: description,
+    instance: randomUUID(),
   };
   const memory = { outgrown: false };
   const bound = options.maxMemory ?? usualBound();

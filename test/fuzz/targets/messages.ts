@@ -166,7 +166,16 @@ const sessionMessage: FuzzTarget = {
     hello: SessionRequest.encode({
       message: {
         $case: 'hello',
-        value: { worker: 'w', pid: 1, host: 'h', version: '0', jobSha256: '', datasetDigest: '', engine: 'wasm' },
+        value: {
+          worker: 'w',
+          pid: 1,
+          host: 'h',
+          version: '0',
+          jobSha256: '',
+          datasetDigest: '',
+          engine: 'wasm',
+          instance: 'i',
+        },
       },
     }).finish(),
     failure: SessionRequest.encode({

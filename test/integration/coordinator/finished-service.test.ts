@@ -5,7 +5,16 @@ import { connectParameters, listen, newGrpcServer } from '@showtell/shared/rpc/c
 import { sealedParameterService } from '@showtell/shared/rpc/sealed-service.js';
 import { expect, it, onTestFinished } from 'vitest';
 
-const hello = { worker: 'w', pid: 1, host: 'here', version: '0', jobSha256: '', datasetDigest: '', engine: '' };
+const hello = {
+  worker: 'w',
+  pid: 1,
+  host: 'here',
+  version: '0',
+  jobSha256: '',
+  datasetDigest: '',
+  engine: '',
+  instance: '',
+};
 
 it('a worker that comes, or asks, as the run ends is told that it is over, by no failure that would end it as one', async () => {
   const server = newGrpcServer();

@@ -65,7 +65,7 @@ function session(from: ParameterServiceClient, worker: string | null) {
   });
   const welcomed = new Promise<void>((resolve) => call.on('data', () => resolve()));
   const send = (message: SessionRequest['message']): void => void call.write({ message });
-  const hello = { ...membership, pid: 1, host: 'h', engine: 'e' };
+  const hello = { ...membership, pid: 1, host: 'h', engine: 'e', instance: 'i' };
   if (worker !== null) send({ $case: 'hello', value: { ...hello, worker } satisfies Hello });
   return { send, ended, welcomed, close: () => call.end() };
 }
@@ -180,7 +180,7 @@ it('a worker that reads nothing of its session is shut out before what waits for
   const { port, workers } = await bounded();
   const call = client(port).session();
   call.on('error', () => undefined);
-  const hello = { ...membership, pid: 1, host: 'h', engine: 'e', worker: 'deaf' };
+  const hello = { ...membership, pid: 1, host: 'h', engine: 'e', instance: 'i', worker: 'deaf' };
   // Nothing is read of a call that nobody listens to.
   call.pause();
   call.write({ message: { $case: 'hello', value: hello } });

@@ -218,25 +218,45 @@ describe('a run with certificates', () => {
     const second = await run.worker(good('b'));
     await second.answered;
     const taken = first.results.find((result) => !result.id.evaluation)?.id ?? id;
+    const { http } = await run.announced();
+    const replays = async (): Promise<number> => {
+      const values = await scrape(http);
+      return (values.get('showtell_units_duplicate_total') ?? NaN) + (values.get('showtell_units_stale_total') ?? NaN);
+    };
+    const before = await replays();
     const again = await second.push(taken, 7, phase);
     expect([Verdict.VERDICT_DUPLICATE, Verdict.VERDICT_STALE]).toContain(again.verdict);
     await run.until('step', 3);
+    const staleBefore = (await scrape(http)).get('showtell_units_stale_total') ?? NaN;
     expect(await second.push(taken, 7, phase)).toMatchObject({ verdict: Verdict.VERDICT_STALE });
+    expect(await replays()).toBeGreaterThanOrEqual(before + 2);
+    expect((await scrape(http)).get('showtell_units_stale_total')).toBeGreaterThan(staleBefore);
+    const log = readFileSync(run.folder.at('logs', 'coordinator.log'), 'utf8').split('\n');
+    const told = log.filter((line) => line.includes('"a gradient that is out of date"'));
+    expect(told.some((line) => line.includes('"worker":"b"'))).toBe(true);
     await run.ended;
     expect(parametersAt(run.folder, 8)).toBe(final);
   });
 
-  it('of another version or job is refused on joining', async () => {
+  it('of another version, job or data set is refused on joining, and changes nothing', async () => {
+    const { final } = await suite.undisturbed();
     const run = secured();
     const { http } = await run.announced();
     for (const [hello, reason] of [
       [{ version: '0.0.1' }, 'version'],
       [{ jobSha256: 'x' }, 'job'],
+      [{ datasetDigest: 'x' }, 'data'],
     ] as const) {
       const worker = await run.worker(good('odd', { hello }));
       expect(await worker.answered).toMatchObject({ refusal: { code: `worker/other-${reason}` } });
       expect((await scrape(http)).get(`showtell_workers_refused_total{reason="${reason}"}`)).toBe(1);
+      const log = readFileSync(run.folder.at('logs', 'coordinator.log'), 'utf8').split('\n');
+      const told = log.filter((line) => line.includes('"a worker was refused"'));
+      expect(told.at(-1)).toContain('"worker":"odd"');
     }
+    await run.worker(good('a'));
+    await run.ended;
+    expect(parametersAt(run.folder, 8)).toBe(final);
   });
 });
 

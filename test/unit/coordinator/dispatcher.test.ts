@@ -12,7 +12,7 @@ const idOf = (step: number, evaluation = false): UnitId => ({
 /** A worker in session, and what it holds, the longest held first. */
 function worker(id: string, ...held: UnitId[]): Worker {
   const leases = new Map(held.map((unit, since) => [offerKey(unit), { unit, since }]));
-  return { id, leases, report: null } as Partial<Worker> as Worker;
+  return { id, instance: `process of ${id}`, leases, report: null } as Partial<Worker> as Worker;
 }
 
 /** What ended the run, the attempts that were published of each unit, and what was put off by half a second. */
@@ -20,6 +20,8 @@ interface Told {
   readonly poison: string[];
   readonly published: Map<string, number[]>;
   readonly soon: (() => Promise<void>)[];
+  /** What was put off until workers may have come back. */
+  readonly later: (() => Promise<void>)[];
   /** Workers that do not have what they speak of. */
   readonly without: Set<string>;
   /** Units that somebody has. */
@@ -29,7 +31,10 @@ interface Told {
 }
 
 function dispatcher(isAsynchronous: boolean, list: readonly Worker[]): { made: Dispatcher; told: Told } {
-  const told: Told = { poison: [], published: new Map(), soon: [], without: new Set(), held: new Set(), asked: [] };
+  const told: Told = {
+    ...{ poison: [], published: new Map(), soon: [], later: [] },
+    ...{ without: new Set(), held: new Set(), asked: [] },
+  };
   const nothing = async (): Promise<void> => undefined;
   const publish = async (_: unknown, { id }: { readonly id: UnitId }): Promise<void> => {
     told.published.set(offerKey(id), [...(told.published.get(offerKey(id)) ?? []), id.attempt]);
@@ -42,12 +47,14 @@ function dispatcher(isAsynchronous: boolean, list: readonly Worker[]): { made: D
     plan: { units: (step) => [{ step, index: 0, records: [], seed: 0 }] },
     queue: { publish, purge: nothing },
     traces: new StepTraces(),
-    workers: () => ({ list, holders, release, offer, leaseOf: () => null }) as Partial<Workers> as Workers,
+    workers: () =>
+      ({ list, holders, release, offer, leaseOf: () => null, settled: () => undefined }) as Partial<Workers> as Workers,
     describe: () => 'records',
     onOfferedAgain: () => undefined,
     onBrokerAway: () => undefined,
     onSuspectStep: () => undefined,
-    soon: (work) => void told.soon.push(work),
+    soon: (_, work) => void told.soon.push(work),
+    later: (_, work) => void told.later.push(work),
     onPoison: (error) => void told.poison.push(error.message),
   });
   return { made, told };
@@ -65,6 +72,8 @@ describe('a unit that its workers die of', () => {
     for (const id of ['a', 'b']) await made.workerLeft(worker(id, idOf(2, true)), true);
     expect(told.poison).toEqual([]);
     await made.workerLeft(worker('c', idOf(2, true)), true);
+    expect([told.poison, told.later.length]).toEqual([[], 1]);
+    await told.later[0]?.();
     expect(told.poison).toEqual([expect.stringContaining('evaluation unit 0 of step 2')]);
   });
 
@@ -75,6 +84,7 @@ describe('a unit that its workers die of', () => {
     // The current version is further on than the unit's number.
     await made.advance(2, { ...open, until: 6 }, 'joint');
     for (const id of ['a', 'b', 'c']) await made.workerLeft(worker(id, idOf(1), idOf(3)), true);
+    for (const judge of told.later) await judge();
     expect(told.poison).toEqual([expect.stringContaining('unit 0 of step 1')]);
   });
 
@@ -191,14 +201,73 @@ describe('a unit that cannot be computed', () => {
     for (let i = 0; i < 5; i++) await made.workerLeft(worker('z', idOf(0)), true);
     expect(told.poison).toEqual([]);
     await made.workerLeft(worker('y', idOf(0)), true);
+    expect(told.later).toHaveLength(1);
+    await told.later[0]?.();
     expect(told.poison).toHaveLength(1);
   });
 
-  it('or whose result is wrong twice, by two workers', async () => {
+  describe('whose sessions break while they hold it', () => {
+    /** Four that have it: a lagging unit is offered to all that have nothing to do. */
+    const cut = async (...ids: string[]): Promise<void> => {
+      for (const id of ids) {
+        list.splice(0, list.length, ...list.filter((one) => one.id !== id));
+        await made.workerLeft(worker(id, idOf(0)), true);
+      }
+    };
+    const comeBack = (id: string, process = id): void => {
+      const back = { ...worker(id), instance: `process of ${process}` };
+      list.push(back);
+      made.workerJoined(back);
+    };
+
+    it('is no fault of a unit when their processes come back', async () => {
+      await cut('a', 'b', 'c', 'd');
+      expect(told.poison).toEqual([]);
+      // Nobody is there to tell it from a network that is gone.
+      await told.later[0]?.();
+      expect([told.poison, told.later.length]).toEqual([[], 2]);
+      for (const id of ['a', 'b', 'c', 'd']) comeBack(id);
+      await told.later[1]?.();
+      expect([told.poison, told.later.length]).toEqual([[], 2]);
+      for (let i = 0; i < 5; i++) {
+        await cut('a', 'b', 'c');
+        for (const id of ['a', 'b', 'c']) comeBack(id);
+      }
+      for (const judge of told.later.splice(2)) await judge();
+      expect(told.poison).toEqual([]);
+    });
+
+    it('is its fault when other processes come in their place', async () => {
+      await cut('a', 'b', 'c');
+      for (const id of ['a', 'b', 'c']) comeBack(id, `${id} anew`);
+      await told.later[0]?.();
+      expect(told.poison).toEqual([expect.stringContaining('unit 0 of step 0')]);
+    });
+
+    it('is its fault no more when another has brought it in', async () => {
+      await cut('a', 'b', 'c');
+      made.settle(idOf(0), 'd');
+      await told.later[0]?.();
+      expect(told.poison).toEqual([]);
+    });
+
+    it('is waited for too where a third worker says that it cannot compute it', async () => {
+      await cut('a', 'b');
+      await fail('c');
+      expect(told.poison).toEqual([]);
+      await told.later[0]?.();
+      expect(told.poison).toHaveLength(1);
+    });
+  });
+
+  it('or whose result is wrong three times, by as many workers as there are', async () => {
     list.length = 2;
     for (let i = 0; i < 3; i++) await made.refused(idOf(0), 'a', 'not finite');
     expect(told.poison).toEqual([]);
+    list.push(worker('c'));
     await made.refused(idOf(0), 'b', 'not finite');
+    expect(told.poison).toEqual([]);
+    await made.refused(idOf(0), 'c', 'not finite');
     expect(told.poison).toEqual([expect.stringContaining('unit 0 of step 0')]);
   });
 });

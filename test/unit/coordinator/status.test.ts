@@ -25,6 +25,7 @@ function step(number: number, seconds: number, examples = 32): RunEvent {
 const worker: Worker = {
   id: 'w',
   pid: 1,
+  instance: '',
   host: 'h',
   engine: 'e',
   joinedAt: 0,

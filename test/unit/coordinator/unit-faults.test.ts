@@ -1,16 +1,28 @@
-import { describe, expect, it } from 'vitest';
-import { UnitFaults } from '@showtell/coordinator/unit-faults.js';
+import { beforeEach, describe, expect, it } from 'vitest';
+import type { ShowtellError } from '@showtell/shared/errors.js';
+import { UnitFaults, type Fault } from '@showtell/coordinator/unit-faults.js';
 
 const accused = () => ({ unit: 'unit 1 of step 7', records: 'train-0@12' });
-const fail = (faults: UnitFaults, worker: string, workers: number, code = '') =>
-  faults.failed({ worker, detail: 'it fails' }, code, workers, accused);
+let faults: UnitFaults;
+beforeEach(() => void (faults = new UnitFaults()));
+
+type Ended = ShowtellError<'unit/poison' | 'unit/out-of-memory'> | null;
+
+function fail(worker: string, workers: number, more: Partial<Fault> = {}): Ended {
+  faults.failed({ worker, detail: 'it fails', ...more });
+  return faults.verdict(workers, accused) as Ended;
+}
+
+function refuse(worker: string, workers: number): Ended {
+  faults.refused({ worker, detail: 'not finite' });
+  return faults.verdict(workers, accused) as Ended;
+}
 
 describe('failures of a unit', () => {
   it('end the run after three workers', () => {
-    const faults = new UnitFaults();
-    expect(fail(faults, 'a', 5)).toBeNull();
-    expect(fail(faults, 'b', 5)).toBeNull();
-    expect(fail(faults, 'c', 5)).toMatchObject({
+    expect(fail('a', 5)).toBeNull();
+    expect(fail('b', 5)).toBeNull();
+    expect(fail('c', 5)).toMatchObject({
       code: 'unit/poison',
       facts: {
         unit: 'unit 1 of step 7',
@@ -20,54 +32,59 @@ describe('failures of a unit', () => {
     });
   });
 
-  it('of one worker alone end it after three only where there is no other', () => {
-    const alone = new UnitFaults();
-    expect([fail(alone, 'a', 1), fail(alone, 'a', 1)]).toEqual([null, null]);
-    expect(fail(alone, 'a', 1)).toMatchObject({ code: 'unit/poison' });
+  it('of one worker alone end it after three where there is no other', () => {
+    expect([fail('a', 1), fail('a', 1)]).toEqual([null, null]);
+    expect(fail('a', 1)).toMatchObject({ code: 'unit/poison' });
+  });
 
-    const beside = new UnitFaults();
-    for (let i = 0; i < 10; i++) expect(fail(beside, 'a', 2)).toBeNull();
-    expect(fail(beside, 'b', 2)).toMatchObject({ code: 'unit/poison' });
+  it('of one worker alone never end it where there is another', () => {
+    for (let i = 0; i < 10; i++) expect(fail('a', 2)).toBeNull();
+    expect(fail('b', 2)).toMatchObject({ code: 'unit/poison' });
   });
 
   it('are kept three of each worker, however often it fails', () => {
-    const faults = new UnitFaults();
-    for (let i = 0; i < 1_000; i++) fail(faults, 'a', 2);
-    const ended = fail(faults, 'b', 2);
+    for (let i = 0; i < 1_000; i++) fail('a', 2);
+    const ended = fail('b', 2);
     expect(ended?.facts).toMatchObject({ failures: ['a: it fails', 'a: it fails', 'a: it fails', 'b: it fails'] });
   });
 
-  it('are told as memory that ran out only where each was that', () => {
-    const faults = new UnitFaults();
-    const code = 'engine/out-of-memory';
-    fail(faults, 'a', 1, code);
-    fail(faults, 'a', 1, code);
-    expect(fail(faults, 'a', 1, code)).toMatchObject({ code: 'unit/out-of-memory' });
+  const code = 'engine/out-of-memory';
 
-    const mixed = new UnitFaults();
-    fail(mixed, 'a', 2, code);
-    fail(mixed, 'a', 2, code);
-    fail(mixed, 'a', 2, code);
-    expect(fail(mixed, 'b', 2)).toMatchObject({ code: 'unit/poison' });
+  it('are told as memory that ran out where each was that', () => {
+    fail('a', 1, { code });
+    fail('a', 1, { code });
+    expect(fail('a', 1, { code })).toMatchObject({ code: 'unit/out-of-memory' });
+  });
+
+  it('are told as a fault of the unit where one was something else', () => {
+    for (let i = 0; i < 3; i++) fail('a', 2, { code });
+    expect(fail('b', 2)).toMatchObject({ code: 'unit/poison' });
+  });
+
+  it('count no more whose process came back', () => {
+    fail('a', 3, { instance: '1' });
+    fail('b', 3, { instance: '2' });
+    fail('c', 3);
+    expect([faults.mayReturn, faults.verdict(3, accused)?.code]).toEqual([true, 'unit/poison']);
+    faults.returned('1');
+    expect([faults.mayReturn, faults.verdict(3, accused)]).toEqual([true, null]);
+    faults.returned('2');
+    expect([faults.mayReturn, fail('c', 1), fail('c', 1)?.code]).toEqual([false, null, 'unit/poison']);
   });
 });
 
 describe('refused results of a unit', () => {
-  const refuse = (faults: UnitFaults, worker: string, workers: number) =>
-    faults.refused({ worker, detail: 'not finite' }, workers, accused);
-
-  it('end the run when a second worker had the same', () => {
-    const faults = new UnitFaults();
-    for (let i = 0; i < 10; i++) expect(refuse(faults, 'a', 2)).toBeNull();
-    expect(refuse(faults, 'b', 2)).toMatchObject({
+  it('end the run when three workers had the same', () => {
+    for (let i = 0; i < 10; i++) expect(refuse('a', 3)).toBeNull();
+    expect(refuse('b', 3)).toBeNull();
+    expect(refuse('c', 3)).toMatchObject({
       code: 'unit/poison',
-      facts: { failures: ['a: not finite', 'a: not finite', 'b: not finite'] },
+      facts: { failures: ['a: not finite', 'a: not finite', 'a: not finite', 'b: not finite', 'c: not finite'] },
     });
   });
 
-  it('of the only worker end it the second time', () => {
-    const faults = new UnitFaults();
-    expect(refuse(faults, 'a', 1)).toBeNull();
-    expect(refuse(faults, 'a', 1)).toMatchObject({ code: 'unit/poison' });
+  it('of the only worker end it the third time', () => {
+    expect([refuse('a', 1), refuse('a', 1)]).toEqual([null, null]);
+    expect(refuse('a', 1)).toMatchObject({ code: 'unit/poison' });
   });
 });

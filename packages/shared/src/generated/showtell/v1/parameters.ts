@@ -74,6 +74,8 @@ export interface Hello {
   datasetDigest: string;
   /** The engine's description for messages, such as "tensorflow 2.21.0 cpu avx512f 1 thread float32". */
   engine: string;
+  /** Drawn by each process for itself: who says Hello again with it has lost its session, not its life. */
+  instance: string;
 }
 
 export interface LeaseTaken {
@@ -409,7 +411,7 @@ export const SessionRequest: MessageFns<SessionRequest> = {
 };
 
 function createBaseHello(): Hello {
-  return { worker: "", pid: 0, host: "", version: "", jobSha256: "", datasetDigest: "", engine: "" };
+  return { worker: "", pid: 0, host: "", version: "", jobSha256: "", datasetDigest: "", engine: "", instance: "" };
 }
 
 export const Hello: MessageFns<Hello> = {
@@ -434,6 +436,9 @@ export const Hello: MessageFns<Hello> = {
     }
     if (message.engine !== "") {
       writer.uint32(58).string(message.engine);
+    }
+    if (message.instance !== "") {
+      writer.uint32(66).string(message.instance);
     }
     return writer;
   },
@@ -505,6 +510,14 @@ export const Hello: MessageFns<Hello> = {
             }
 
             message.engine = reader.string();
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.instance = reader.string();
             continue;
           }
         }
