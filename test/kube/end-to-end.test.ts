@@ -209,9 +209,10 @@ describe.skipIf(missing !== null)(
     );
 
     it(
-      'trains from a bucket, saves when it is deleted, and goes on under the same name',
+      'trains on two shards from a bucket, saves when it is deleted, and goes on under the same name',
       async () => {
-        const spec = { job, storage: { data: { bucket: 'scenes' }, runs: { size: '1Gi' } } };
+        const sharded = { ...job, cluster: { parameterShards: 2 } };
+        const spec = { job: sharded, storage: { data: { bucket: 'scenes' }, runs: { size: '1Gi' } } };
         apply('b', spec);
         // The data come late, and the job says what it waits for and how they come.
         await until('the reason', () => running('b')?.reason === 'DataBucketMissing');
@@ -241,9 +242,14 @@ describe.skipIf(missing !== null)(
           'persistentvolumeclaim/store-b-nats-0',
         ]);
         const run = join(kubelet.claim('default', 'runs-b-coordinator-0'), 'b');
+        // No step that was told is lost: shards and nats-server were there to be read to the end.
         const saved = bitsOf(run).step;
+        const [last = ''] = readFileSync(join(run, 'steps.jsonl'), 'utf8').trim().split('\n').slice(-1);
+        expect(saved).toBeGreaterThanOrEqual((JSON.parse(last) as { step: number }).step);
         expect(saved).toBeGreaterThanOrEqual(told);
         expect(saved).toBeLessThan(560);
+        expect(operator.log).toContain('"a deleted job goes"');
+        expect(operator.log).not.toContain('though its coordinator');
 
         await until('the old job gone', () => kube.kubectl(['get', 'sts', 'b-coordinator']).code !== 0);
         apply('b', spec);

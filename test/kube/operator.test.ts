@@ -8,6 +8,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest
 import { stringify } from 'yaml';
 import { Cluster } from '@showtell/coordinator/kubernetes/cluster/cluster.js';
 import { Connection } from '@showtell/coordinator/kubernetes/cluster/connection.js';
+import type { KubeObject } from '@showtell/coordinator/kubernetes/cluster/resources.js';
 import { ports } from '@showtell/coordinator/kubernetes/naming.js';
 import { renderJob } from '@showtell/coordinator/kubernetes/render.js';
 import { apiVersion, parseTrainingJob } from '@showtell/coordinator/kubernetes/training-job.js';
@@ -258,6 +259,49 @@ describe.skipIf(noKube !== null)(`the operator${noKube === null ? '' : ` (skippe
     kube.must(['patch', 'tj', 'a', '--type=merge', '-p', '{"spec":{"workers":{"replicas":4}}}', ...where]);
     await delay(2_000);
     expect(get(['tj', 'a', ...where]).status?.phase).toBe('Failed');
+  }, 180_000);
+
+  it('holds a deleted job until its coordinator is gone, shards and NATS staying, and leaves orphans alone', async () => {
+    const where = namespace('deleted');
+    await start('--namespace', 'deleted');
+    apply(where, 'a', { job: { cluster: { parameterShards: 2 } } });
+    const answer = await coordinator(where, 'a', '127.0.71.6');
+    answer.says = training(7);
+    await untilPhase(where, 'a', 'Running');
+    expect(getAny(['tj', 'a', ...where])).toMatchObject({ metadata: { finalizers: ['showtell.dev/save'] } });
+    kube.must(['delete', 'tj', 'a', '--wait=false', ...where]);
+    const specOf = (kind: string, name: string): unknown =>
+      (getAny([kind, name, ...where]) as { spec: Readonly<Record<string, unknown>> }).spec;
+    await until(
+      'the coordinator’s end',
+      () => kube.must(['get', 'sts', 'a-coordinator', '-o', 'jsonpath={.spec.replicas}', ...where]) === '0',
+    );
+    await untilPhase(where, 'a', 'Stopping');
+    expect(condition(get(['tj', 'a', ...where]), 'Running')).toMatchObject({ status: 'False', reason: 'Deleted' });
+    expect(specOf('job', 'a-worker')).toMatchObject({ suspend: true });
+    // Its pod has its time, what it reads from is there, and no look brings anything back.
+    await delay(3_000);
+    expect(getAny(['pod', 'a-coordinator-0', ...where])).toMatchObject({
+      metadata: { deletionTimestamp: expect.any(String) as string },
+    });
+    expect(specOf('sts', 'a-coordinator')).toMatchObject({ replicas: 0 });
+    expect(specOf('sts', 'a-ps')).toMatchObject({ replicas: 2 });
+    expect(specOf('sts', 'a-nats')).toMatchObject({ replicas: 1 });
+    for (const pod of ['a-ps-0', 'a-ps-1', 'a-nats-0'])
+      expect((getAny(['pod', pod, ...where]) as KubeObject).metadata.deletionTimestamp, pod).toBeUndefined();
+    kube.must(['delete', 'pod', 'a-coordinator-0', '--force', '--grace-period=0', ...where]);
+    await until('gone', () => kube.must(['get', 'tj,sts,job,svc,netpol', '-o', 'name', ...where]).trim() === '');
+    expect(kube.must(['get', 'pvc', '-o', 'name', ...where]).trim()).toBe('persistentvolumeclaim/runs-a-coordinator-0');
+
+    // One without any pod has nothing to save, and one whose objects are to stay is not touched.
+    apply(where, 'none', { suspend: true });
+    await untilPhase(where, 'none', 'Suspended');
+    kube.must(['delete', 'tj', 'none', '--timeout=20s', ...where]);
+    apply(where, 'kept', {});
+    await until('a pod', () => kube.kubectl(['get', 'pod', 'kept-coordinator-0', ...where]).code === 0);
+    kube.must(['delete', 'tj', 'kept', '--cascade=orphan', '--timeout=20s', ...where]);
+    expect(specOf('sts', 'kept-coordinator')).toMatchObject({ replicas: 1 });
+    expect(specOf('job', 'kept-worker')).toMatchObject({ suspend: false });
   }, 180_000);
 
   it('fails a job at its deadline, leaves objects of others alone, makes workers anew for another image', async () => {

@@ -10,6 +10,7 @@ import { renderJob } from '../render.js';
 import { parseTrainingJob, type TrainingJob } from '../training-job.js';
 import type { OperatorMetrics } from './metrics.js';
 import { objectKinds } from './object-kinds.js';
+import { farewell, hasSaveFinalizer, saveFinalizer } from './farewell.js';
 import { addressOf, type Answer, type Observed, type TrainingJobResource } from './observed.js';
 import { reconcile, type Decision, type Happening } from './reconcile.js';
 import { timeText } from './run-fields.js';
@@ -39,6 +40,7 @@ const resyncSeconds = 600;
  */
 export class Operator {
   private readonly phases = new Map<string, JobPhase>();
+  private begun = new Date();
 
   constructor(
     private readonly cluster: Cluster,
@@ -50,6 +52,7 @@ export class Operator {
   /** Works until it is told to end. */
   async run(signal: AbortSignal): Promise<void> {
     const { series } = this.metrics;
+    this.begun = new Date();
     series.leader.set(1);
     const queue = new WorkQueue(
       async (key) => {
@@ -96,8 +99,9 @@ export class Operator {
     const ref = { kind: 'TrainingJob', namespace, name } as const;
     const resource = (await this.cluster.get(ref)) as TrainingJobResource | null;
     this.count(key, resource);
-    // What it owns is the garbage collector's, and the coordinator saves when its pod is told to end.
-    if (resource === null || resource.metadata.deletionTimestamp !== undefined) return null;
+    if (resource === null) return null;
+    const { deletionTimestamp } = resource.metadata;
+    if (deletionTimestamp !== undefined) return this.letGo(resource, deletionTimestamp);
     let job: TrainingJob;
     try {
       job = parseTrainingJob(resource, key);
@@ -111,6 +115,8 @@ export class Operator {
       await this.tell(resource, waiting(resource), nameTaken(stranger));
       return refusedAgainSeconds;
     }
+    // Before anything is there that could have something to save.
+    if (!hasSaveFinalizer(resource)) await this.setFinalizers(resource, (others) => [...others, saveFinalizer]);
     const decision = reconcile(job, observed, this.options.pollSeconds);
     if (decision.expired) {
       this.log.info('a job goes, its time after its end being over', { job: key });
@@ -122,6 +128,55 @@ export class Operator {
     await this.tell(resource, { ...decision, events: [...decision.events, ...events] }, outcome);
     if (outcome?.status === 'False' && outcome !== decision.refusal) return refusedAgainSeconds;
     return Math.min(decision.againInSeconds ?? resyncSeconds, resyncSeconds);
+  }
+
+  /**
+   * Lets a deleted job go once its coordinator has saved; what it owns is the garbage collector's then.
+   * @returns seconds until the next look
+   */
+  private async letGo(resource: TrainingJobResource, deletionTimestamp: string): Promise<number | null> {
+    if (!hasSaveFinalizer(resource)) return null;
+    const { name, namespace } = resource.metadata;
+    const [coordinator, workers, coordinatorPod] = await Promise.all([
+      this.cluster.get({ kind: 'StatefulSet', namespace, name: nameOf({ name }, 'coordinator') }),
+      this.cluster.get({ kind: 'Job', namespace, name: nameOf({ name }, 'worker') }),
+      this.cluster.get({ kind: 'Pod', namespace, name: `${nameOf({ name }, 'coordinator')}-0` }),
+    ]);
+    // An operator that was away when it was deleted gives the pod its whole time all the same.
+    const since = new Date(Math.max(Date.parse(deletionTimestamp), this.begun.getTime()));
+    const now = new Date();
+    const { stop, released, overdue } = farewell({ resource, coordinator, workers, coordinatorPod, since, now });
+    const job = `${namespace}/${name}`;
+    for (const { object, spec } of stop) {
+      try {
+        await this.cluster.merge(refOf(object), { spec });
+      } catch (error) {
+        if (!(error instanceof ApiFailure)) throw error;
+        // Gone meanwhile, or refused: the time that is waited has its bound.
+        this.log.warn('an object of a deleted job could not be stopped', { job, object: object.metadata.name, error });
+      }
+    }
+    if (!released) {
+      const message = 'It is deleted: a checkpoint is saved, then all goes but the volume of its runs.';
+      const Running = { status: 'False', reason: 'Deleted', message } as const;
+      const status = resource.status ?? {};
+      const conditions = withFindings(status, { Running }, resource.metadata.generation ?? 0, timeText(now));
+      await this.tell(resource, { status: { ...status, phase: 'Stopping', conditions }, events: [] }, null);
+      return this.options.pollSeconds;
+    }
+    if (overdue) this.log.warn("a deleted job goes though its coordinator's pod is still there", { job });
+    else this.log.info('a deleted job goes', { job });
+    await this.setFinalizers(resource, (others) => others.filter((each) => each !== saveFinalizer));
+    return null;
+  }
+
+  /** Refused (409) when somebody has written the TrainingJob since it was read. */
+  private async setFinalizers(
+    resource: TrainingJobResource,
+    change: (there: readonly string[]) => readonly string[],
+  ): Promise<void> {
+    const { resourceVersion, finalizers = [] } = resource.metadata;
+    await this.cluster.merge(refOf(resource), { metadata: { resourceVersion, finalizers: change(finalizers) } });
   }
 
   private count(key: string, resource: TrainingJobResource | null): void {
