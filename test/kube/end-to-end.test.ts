@@ -312,6 +312,34 @@ describe.skipIf(missing !== null)(
     );
 
     it(
+      'names the Secrets that are missing, and trains with TLS once they are there',
+      async () => {
+        claim('data');
+        apply('d', { job: tinyJob, workers: { replicas: 1 }, tls: 'd-tls', storage: { data: { claim: 'data' } } });
+        const isTold = (role: string) => (): boolean =>
+          running('d')?.message?.includes(
+            `MountVolume.SetUp failed for volume "tls" : secret "d-tls-${role}" not found`,
+          ) === true;
+        await until('the coordinator’s', isTold('coordinator'));
+        await until('nats-server’s', isTold('nats'));
+        expect(status('d').phase).toBe('Pending');
+        const certs = local.at('certs');
+        const hosts = ['--host', 'd-coordinator', '--host', 'd-nats'];
+        expect(await showtell('certs', certs, ...hosts)).toMatchObject({ code: 0 });
+        const create = (role: string): void =>
+          void kube.must(['create', 'secret', 'generic', `d-tls-${role}`, `--from-file=${join(certs, role)}`]);
+        create('nats');
+        create('coordinator');
+        await until('the workers’', isTold('worker'));
+        expect(status('d').phase).toBe('Running');
+        create('worker');
+        await untilEnd('d');
+        expect(status('d'), kubelet.logs()).toMatchObject({ phase: 'Succeeded', step: 24 });
+      },
+      4 * minutes,
+    );
+
+    it(
       'fails a job whose data are not there, in words',
       async () => {
         claim('empty');

@@ -41,7 +41,8 @@ const rules = [
     ]),
   ),
   rule('Pod', ['get', 'list']),
-  rule('Event', ['create']),
+  // Those of its pods say why one does not start.
+  rule('Event', ['list', 'create']),
 ];
 
 /** The operator in a namespace of its own, with the rights that it needs and no more. */

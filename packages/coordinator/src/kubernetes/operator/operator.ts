@@ -5,13 +5,20 @@ import { ApiFailure } from '../cluster/api-failure.js';
 import { refOf, type Cluster } from '../cluster/cluster.js';
 import { selectorText, type Kind, type KubeObject, type Ref } from '../cluster/resources.js';
 import type { Manifest } from '../manifest.js';
-import { metadataOf, nameOf, ports, selectorOf } from '../naming.js';
+import { metadataOf, nameOf, ports, type Role } from '../naming.js';
 import { renderJob } from '../render.js';
 import { parseTrainingJob, type TrainingJob } from '../training-job.js';
 import type { OperatorMetrics } from './metrics.js';
 import { objectKinds } from './object-kinds.js';
 import { farewell, hasSaveFinalizer, saveFinalizer } from './farewell.js';
-import { addressOf, type Answer, type Observed, type TrainingJobResource } from './observed.js';
+import {
+  addressOf,
+  findWorkers,
+  workersJobOf,
+  type Answer,
+  type Observed,
+  type TrainingJobResource,
+} from './observed.js';
 import { reconcile, type Decision, type Happening } from './reconcile.js';
 import { timeText } from './run-fields.js';
 import { conditionOf, jobPhases, withFindings, type Finding, type JobPhase, type TrainingJobStatus } from './status.js';
@@ -192,23 +199,41 @@ export class Operator {
     const { namespace } = resource.metadata;
     const { labels } = metadataOf(job, job.name);
     const pod = { kind: 'Pod', namespace, name: `${nameOf(job, 'coordinator')}-0` } as const;
-    const workers = selectorText(selectorOf(job, 'worker'));
     const idle = 'status.phase!=Running,status.phase!=Succeeded';
-    const [coordinatorPod, { items: idleWorkers }, ...lists] = await Promise.all([
+    const [coordinatorPod, { items: idlePods }, ...lists] = await Promise.all([
       this.cluster.get(pod),
-      this.cluster.list('Pod', namespace, workers, idle),
+      this.cluster.list('Pod', namespace, selectorText(labels), idle),
       ...objectKinds.map((kind) => this.cluster.list(kind, namespace, selectorText(labels))),
     ]);
     const labelled = lists.flatMap(({ items }) => items);
     const objects = [...labelled, ...(await this.unlabelled(job, namespace, labelled))];
+    const idleOf = (...roles: readonly Role[]): KubeObject[] =>
+      idlePods.filter(({ metadata }) =>
+        roles.some((role) => metadata.labels?.['app.kubernetes.io/component'] === role),
+      );
+    const answer = await this.ask(isOfJob(coordinatorPod, objects, resource) ? coordinatorPod : null);
     return {
       resource,
       objects,
       coordinatorPod,
-      idleWorkers,
-      answer: await this.ask(isOfJob(coordinatorPod, objects, resource) ? coordinatorPod : null),
+      idleWorkers: idleOf('worker'),
+      idleServers: idleOf('nats', 'ps'),
+      warnings: await this.warnings(job, { answer, objects, idlePods }),
+      answer,
       now: new Date(),
     };
+  }
+
+  /** Kubernetes' warnings in the job's namespace; none are asked for while nothing is missing. */
+  private async warnings(
+    job: TrainingJob,
+    { answer, objects, idlePods }: Pick<Observed, 'answer' | 'objects'> & { readonly idlePods: readonly KubeObject[] },
+  ): Promise<readonly KubeObject[]> {
+    const workers = workersJobOf(findWorkers(job, objects));
+    const lacksWorkers = workers !== null && workers.end === null && workers.active < workers.parallelism;
+    if (answer.kind === 'said' && idlePods.length === 0 && !lacksWorkers) return [];
+    const { namespace = null } = job;
+    return (await this.cluster.list('Event', namespace, undefined, 'type=Warning')).items;
   }
 
   /** Objects that have a name of the job's but not its labels, so that no list has them. */
