@@ -24,6 +24,7 @@ interface Shown {
     readonly phase?: string;
     readonly step?: number;
     readonly workers?: number;
+    readonly estimatedEnd?: string;
     readonly conditions?: readonly { type: string; status: string; reason: string; message?: string }[];
   };
 }
@@ -113,10 +114,23 @@ describe.skipIf(noKube !== null)(`the operator${noKube === null ? '' : ` (skippe
     totalSteps: 100,
     loss: 2.5,
     imagesPerSecond: 12.34,
-    etaSeconds: 60,
+    etaSeconds: 600,
     checkpointStep: 4,
-    evaluation: null,
+    evaluation: { step: 5, scores },
   });
+  const scores: NonNullable<ServedStatus['evaluation']>['scores'] = {
+    lossPerWord: 1.5,
+    words: 100,
+    perplexity: 4.4816890703,
+    captions: {
+      images: 8,
+      bleu: [0.61, 0.52, 0.43, 0.2812345678],
+      rougeL: 0.5,
+      cider: 0.9,
+      novelty: 0.1,
+      colorAccuracy: null,
+    },
+  };
 
   it('makes a job’s objects, tells its progress, ends it, and lets it go', async () => {
     const where = namespace('whole');
@@ -140,11 +154,30 @@ describe.skipIf(noKube !== null)(`the operator${noKube === null ? '' : ` (skippe
       step: 7,
       totalSteps: 100,
       loss: 2.5,
+      bleu4: 0.2812,
+      perplexity: 4.482,
       checkpointStep: 4,
     });
+    // Ten minutes from when it was asked, to the next ten seconds.
+    const { estimatedEnd = '' } = get(['tj', 'a', ...where]).status ?? {};
+    expect(estimatedEnd).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d0Z$/);
+    const left = (Date.parse(estimatedEnd) - Date.now()) / 1000;
+    expect(left).toBeGreaterThan(560);
+    expect(left).toBeLessThanOrEqual(610);
     const row = kube.must(['get', 'trainingjob', 'a', ...where]);
     expect(row).toMatch(/^NAME +PHASE +TRAINING +STEP +OF +LOSS +BLEU-4 +IMAGES\/S +WORKERS +END +AGE$/m);
-    expect(row).toMatch(/^a +Running +decoder-only +7 +100 +2\.5 +12\.3 +3 /m);
+    expect(row).toMatch(
+      /^a +Running +decoder-only +7 +100 +2\.5 +0\.2812 +12\.3 +3 +\d{4}-\d\d-\d\dT\d\d:\d\d:\d0Z +\d+\w+$/m,
+    );
+    const wide = kube.must(['get', 'trainingjob', 'a', '-o', 'wide', ...where]);
+    expect(wide).toMatch(/ END +PERPLEXITY +CHECKPOINT +AGE$/m);
+    expect(wide).toMatch(/Z +4\.482 +4 +\d+\w+$/m);
+    // What is known stays where a coordinator says less; the speed of one that does not train is none.
+    answer.says = { state: 'paused', run: 'a-1', step: 8, evaluation: null };
+    await until('step 8', () => get(['tj', 'a', ...where]).status?.step === 8);
+    expect(get(['tj', 'a', ...where]).status).toMatchObject({ bleu4: 0.2812, perplexity: 4.482, totalSteps: 100 });
+    expect(get(['tj', 'a', ...where]).status).not.toHaveProperty('estimatedEnd');
+    answer.says = training(8);
 
     // The scale subresource, as "kubectl scale" and autoscalers use it.
     kube.must(['scale', 'tj/a', '--replicas=1', ...where]);
