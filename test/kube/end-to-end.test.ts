@@ -297,6 +297,11 @@ describe.skipIf(missing !== null)(
           expect(versions()).toEqual(before);
         }
         await until('workers', () => workerPods().length === 2);
+        // By the probes of every role.
+        const ready = 'jsonpath={.items[*].status.conditions[?(@.type=="Ready")].status}';
+        const pods = ['pods', '-l', 'app.kubernetes.io/instance=plain'];
+        const six = Array(6).fill('True').join(' ');
+        await until('six that are ready', () => kube.must(['get', ...pods, '-o', ready]) === six);
         const followed = local.start(['job', 'logs', 'plain', '--follow']);
         await until('the log', () => followed.output.includes('"type":"step"'));
         const ofWorkers = await showtell('job', 'logs', 'plain', '--role', 'worker', '--tail', '5');
@@ -309,6 +314,50 @@ describe.skipIf(missing !== null)(
         expect((await followed.ended).code).toBe(0);
       },
       12 * minutes,
+    );
+
+    it(
+      'has a pod ready by its probes alone',
+      async () => {
+        const shard = (name: string, probes: object) => ({
+          apiVersion: 'v1',
+          kind: 'Pod',
+          metadata: { name },
+          spec: {
+            securityContext: { runAsUser: 10_001 },
+            containers: [
+              {
+                name: 'ps',
+                image: 'showtell/coordinator',
+                command: ['showtell', 'ps', '--host', '0.0.0.0'],
+                ports: [{ name: 'http', containerPort: 9467 }],
+                ...probes,
+              },
+            ],
+          },
+        });
+        const healthy = { startupProbe: { httpGet: { path: '/healthz', port: 'http' } } };
+        const pods = [
+          shard('well', healthy),
+          // No coordinator has opened it.
+          shard('unready', { ...healthy, readinessProbe: { httpGet: { path: '/readyz', port: 'http' } } }),
+          shard('wrong-path', { startupProbe: { httpGet: { path: '/health', port: 'http' } } }),
+          shard('wrong-port', { ...healthy, livenessProbe: { httpGet: { path: '/healthz', port: 9466 } } }),
+        ];
+        kube.must(['apply', '-f', '-'], pods.map((pod) => stringify(pod)).join('---\n'));
+        const ready = '{.status.containerStatuses[0].ready}';
+        const isReady = (name: string): boolean =>
+          kube.must(['get', 'pod', name, '-o', `jsonpath=${ready}`]) === 'true';
+        await until('the one that is well', () => isReady('well'));
+        const names = pods.map(({ metadata: { name } }) => name);
+        const answers = async (name: string): Promise<boolean> =>
+          (await fetch(`http://${kubelet.address('default', name)}:9467/healthz`).catch(() => null))?.ok === true;
+        for (const name of names) await eventually(name, () => answers(name), minutes);
+        await delay(2_000);
+        expect(names.map(isReady)).toEqual([true, false, false, false]);
+        kube.must(['delete', 'pods', ...names, '--wait=false']);
+      },
+      3 * minutes,
     );
 
     it(

@@ -7,7 +7,7 @@ import { ApiFailure } from '@showtell/coordinator/kubernetes/cluster/api-failure
 import type { Connection } from '@showtell/coordinator/kubernetes/cluster/connection.js';
 import type { KubeObject } from '@showtell/coordinator/kubernetes/cluster/resources.js';
 import { serveLogs, type LogServer } from './kubelet-logs.js';
-import { folderFor, startContainer, type ContainerSpec } from './pod-process.js';
+import { folderFor, startContainer, type ContainerSpec, type Probe } from './pod-process.js';
 
 interface Pod extends KubeObject {
   readonly metadata: KubeObject['metadata'] & {
@@ -45,6 +45,11 @@ interface Running {
   restarts: number;
   toldAt: number | null;
   over: boolean;
+  /** Whether it has started, by its startup probe, and is alive. */
+  started: boolean;
+  ready: boolean;
+  /** When it was asked last; null while it is being asked. */
+  askedAt: number | null;
 }
 
 export interface KubeletOptions {
@@ -59,9 +64,12 @@ export interface KubeletOptions {
 
 const node = 'node';
 
+/** How often a container is asked, whatever its probes say: a test does not wait ten seconds. */
+const probeMs = 500;
+
 /**
  * Scheduler and kubelet in one, for one node: binds pods whose claims are there, runs their containers as processes of this
- * machine ({@link startContainer}), tells the API server how they are, and ends them as it is told.
+ * machine ({@link startContainer}), tells the API server how they are, ready by their probes, and ends them as it is told.
  */
 export class Kubelet implements AsyncDisposable {
   readonly folder = mkdtempSync(join(tmpdir(), 'showtell-kubelet-'));
@@ -147,7 +155,10 @@ export class Kubelet implements AsyncDisposable {
   private async look(pod: Pod): Promise<void> {
     const running = this.pods.get(pod.metadata.uid);
     const isGoing = pod.metadata.deletionTimestamp !== undefined;
-    if (running !== undefined && !running.over) return isGoing ? this.end(pod, running) : undefined;
+    if (running !== undefined && !running.over) {
+      void this.probe(pod, running).catch((error: unknown) => this.errors.push(String(error)));
+      return isGoing ? this.end(pod, running) : undefined;
+    }
     if (isGoing) await this.forget(pod);
     else if (running === undefined && ['Pending', ''].includes(pod.status.phase)) await this.begin(pod);
   }
@@ -171,7 +182,10 @@ export class Kubelet implements AsyncDisposable {
     const lack = await this.lackOf(pod);
     if (lack !== null) return this.tellWaiting(pod, lack);
     const child = await this.container(pod);
-    const running: Running = { pod, child, ended: null, restarts: 0, toldAt: null, over: false };
+    const running: Running = {
+      ...{ pod, child, ended: null, restarts: 0, toldAt: null, over: false },
+      ...{ started: false, ready: false, askedAt: 0 },
+    };
     this.pods.set(uid, running);
     this.follow(pod, running);
     await this.tellRunning(pod, running);
@@ -322,6 +336,7 @@ export class Kubelet implements AsyncDisposable {
     const terminated = { exitCode, reason, message, finishedAt: new Date().toISOString() };
     if (running.toldAt === null && pod.spec.restartPolicy === 'Always') {
       running.ended = terminated;
+      [running.started, running.ready] = [false, false];
       await delay(500);
       running.restarts++;
       running.child = await this.container(pod);
@@ -354,18 +369,53 @@ export class Kubelet implements AsyncDisposable {
     const containerStatuses = [this.containerStatus(pod, running, { running: { startedAt } })];
     const conditions = ['PodScheduled', 'Initialized', 'ContainersReady', 'Ready'].map((type) => ({
       type,
-      status: 'True',
+      status: type.endsWith('Ready') && !running.ready ? 'False' : 'True',
     }));
     await this.tell(pod, { phase: 'Running', podIP, podIPs: [{ ip: podIP }], conditions, containerStatuses });
   }
 
-  private containerStatus({ spec }: Pod, { restarts, ended }: Running, state: object): object {
+  private containerStatus({ spec }: Pod, running: Running, state: object): object {
+    const { restarts, ended } = running;
     const name = spec.containers[0]?.name ?? '';
     const lastState = ended === null ? {} : { lastState: { terminated: ended } };
+    const [started, ready] = 'running' in state ? [running.started, running.ready] : [false, false];
     return {
-      ...{ name, image: 'this', imageID: 'this', ready: 'running' in state, restartCount: restarts, state },
+      ...{ name, image: 'this', imageID: 'this', started, ready, restartCount: restarts, state },
       ...lastState,
     };
+  }
+
+  /**
+   * Asks the container by its probes, and tells when it has become ready or is so no more. One whose liveness probe does not
+   * answer is not started: a kubelet would end it before long.
+   */
+  private async probe(pod: Pod, running: Running): Promise<void> {
+    const { askedAt, child } = running;
+    if (askedAt === null || Date.now() - askedAt < probeMs) return;
+    running.askedAt = null;
+    const [container] = pod.spec.containers;
+    const isAnswered = (probe: Probe | undefined): Promise<boolean> => this.isAnswered(pod, container, probe);
+    const before = [running.started, running.ready];
+    const started =
+      running.started || ((await isAnswered(container?.startupProbe)) && (await isAnswered(container?.livenessProbe)));
+    const ready = started && (await isAnswered(container?.readinessProbe));
+    running.askedAt = Date.now();
+    // It may have ended meanwhile, or be another by now.
+    if (running.child !== child || child.exitCode !== null || child.signalCode !== null) return;
+    [running.started, running.ready] = [started, ready];
+    if (before[0] !== started || before[1] !== ready) await this.tellRunning(pod, running);
+  }
+
+  private async isAnswered({ metadata }: Pod, container: ContainerSpec | undefined, probe?: Probe): Promise<boolean> {
+    if (probe === undefined) return true;
+    const { path, port } = probe.httpGet ?? { path: '', port: 0 };
+    const number = typeof port === 'number' ? port : container?.ports?.find(({ name }) => name === port)?.containerPort;
+    if (number === undefined) throw new Error(`${metadata.name}: no port ${port}`);
+    const signal = AbortSignal.timeout((probe.timeoutSeconds ?? 1) * 1000);
+    const url = `http://${this.address(metadata.namespace, metadata.name)}:${number}${path}`;
+    const answer = await fetch(url, { signal, redirect: 'manual' }).catch(() => null);
+    await answer?.body?.cancel();
+    return answer !== null && answer.status < 400;
   }
 
   private async tell(pod: Pod, status: object): Promise<void> {

@@ -5,6 +5,12 @@ import { fileURLToPath } from 'node:url';
 
 const repository = fileURLToPath(new URL('../..', import.meta.url)).replace(/\/$/, '');
 
+/** How a kubelet asks a container how it is. */
+export interface Probe {
+  readonly httpGet?: { readonly path: string; readonly port: string | number };
+  readonly timeoutSeconds?: number;
+}
+
 /** A container of a pod, as its specification has it. */
 export interface ContainerSpec {
   readonly name: string;
@@ -19,6 +25,10 @@ export interface ContainerSpec {
     };
   }[];
   readonly workingDir?: string;
+  readonly ports?: readonly { readonly name: string; readonly containerPort: number }[];
+  readonly startupProbe?: Probe;
+  readonly livenessProbe?: Probe;
+  readonly readinessProbe?: Probe;
   readonly volumeMounts?: readonly { readonly name: string; readonly mountPath: string; readonly readOnly?: boolean }[];
 }
 
