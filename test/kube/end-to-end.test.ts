@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -262,7 +262,7 @@ describe.skipIf(missing !== null)(
     );
 
     it(
-      'runs plain manifests on two shards, which are the same applied twice, and shows their logs',
+      'runs plain manifests on two shards, which are the same applied twice, to the same bits though pods go, and shows their logs',
       async () => {
         claim('data');
         local.writeJob('sharded', { ...job, cluster: { parameterShards: 2 } });
@@ -302,13 +302,33 @@ describe.skipIf(missing !== null)(
         const pods = ['pods', '-l', 'app.kubernetes.io/instance=plain'];
         const six = Array(6).fill('True').join(' ');
         await until('six that are ready', () => kube.must(['get', ...pods, '-o', ready]) === six);
+        // Without an operator, a worker and the coordinator go and come.
+        const before = workerPods();
+        kube.must(['delete', before[0] ?? '', '--wait=false']);
+        await until('another worker', () => workerPods().length === 2 && !workerPods().includes(before[0] ?? ''));
+        const uidOf = (pod: string): string =>
+          kube.kubectl(['get', 'pod', pod, '-o', 'jsonpath={.metadata.uid}']).output;
+        const first = uidOf('plain-coordinator-0');
+        const run = join(kubelet.claim('default', 'runs-plain-coordinator-0'), 'plain');
+        const stepsOf = (): number => {
+          const file = join(run, 'steps.jsonl');
+          return existsSync(file) ? readFileSync(file, 'utf8').trim().split('\n').length : 0;
+        };
+        await until('steps', () => stepsOf() > 5);
+        kube.must(['delete', 'pod', 'plain-coordinator-0', '--wait=false']);
+        const running = ['get', 'pod', 'plain-coordinator-0', '-o', 'jsonpath={.status.phase}'];
+        await until(
+          'another coordinator',
+          () => kube.kubectl(running).output === 'Running' && uidOf('plain-coordinator-0') !== first,
+        );
+        expect(stepsOf()).toBeLessThan(560);
         const followed = local.start(['job', 'logs', 'plain', '--follow']);
         await until('the log', () => followed.output.includes('"type":"step"'));
         const ofWorkers = await showtell('job', 'logs', 'plain', '--role', 'worker', '--tail', '5');
         expect(ofWorkers.stdout).toMatch(/^plain-worker-\w+: \{.*"role":"worker"/m);
         const complete = 'jsonpath={.status.conditions[?(@.type=="Complete")].status}';
         await until('the end', () => kube.must(['get', 'job', 'plain-worker', '-o', complete]) === 'True');
-        expect(bitsOf(join(kubelet.claim('default', 'runs-plain-coordinator-0'), 'plain'))).toEqual(reference);
+        expect(bitsOf(run)).toEqual(reference);
         expect(followed.output).toContain('"outcome":"complete"');
         expect((await showtell('job', 'delete', 'plain')).code).toBe(0);
         expect((await followed.ended).code).toBe(0);
