@@ -463,6 +463,24 @@ describe.skipIf(noKube !== null)(`the operator${noKube === null ? '' : ` (skippe
     await until('the file', () => file().includes('keepLast: 9'));
   }, 120_000);
 
+  it('does its work where it may not read Events', async () => {
+    const role = getAny(['clusterrole', 'showtell-operator']) as {
+      rules: { resources: string[]; verbs: string[] }[];
+    };
+    const rules = role.rules.map((rule) => (rule.resources.includes('events') ? { ...rule, verbs: ['create'] } : rule));
+    kube.must(['replace', '-f', '-'], JSON.stringify({ ...role, rules }));
+    const where = namespace('without-events');
+    await start('--namespace', 'without-events');
+    apply(where, 'a', {});
+    await until('a pod', () => kube.kubectl(['get', 'pod', 'a-coordinator-0', ...where]).code === 0);
+    kube.must(['scale', 'tj/a', '--replicas=3', ...where]);
+    await until(
+      'three workers',
+      () => kube.must(['get', 'job', 'a-worker', '-o', 'jsonpath={.spec.parallelism}', ...where]) === '3',
+    );
+    kube.must(['apply', '--server-side', '--force-conflicts', '-k', join(deploy, 'operator')]);
+  }, 120_000);
+
   it('leads alone: another takes over when the first ends, and when it is killed', async () => {
     const where = namespace('leaders');
     const first = await start();

@@ -233,7 +233,14 @@ export class Operator {
     const lacksWorkers = workers !== null && workers.end === null && workers.active < workers.parallelism;
     if (answer.kind === 'said' && idlePods.length === 0 && !lacksWorkers) return [];
     const { namespace = null } = job;
-    return (await this.cluster.list('Event', namespace, undefined, 'type=Warning')).items;
+    try {
+      return (await this.cluster.list('Event', namespace, undefined, 'type=Warning')).items;
+    } catch (error) {
+      if (!(error instanceof ApiFailure)) throw error;
+      // They only say why: an operator with the rights of an earlier version does all else.
+      this.log.debug('Events could not be read', { job: `${namespace ?? ''}/${job.name}`, error });
+      return [];
+    }
   }
 
   /** Objects that have a name of the job's but not its labels, so that no list has them. */
