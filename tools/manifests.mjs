@@ -1,7 +1,8 @@
 #!/usr/bin/env node
 // Writes deploy/k8s/base, deploy/k8s/crd, deploy/k8s/operator and deploy/k8s/serve from the functions of packages/coordinator/src/kubernetes,
 // base from the function that "showtell job render" prints by, for the job
-// "showtell" of the preset demo. With --check it writes nothing and fails when one is stale. Needs a build.
+// "showtell" of the preset demo, and the components shards and tls as what that function makes of such a job more than of
+// base's. With --check it writes nothing and fails when one is stale. Needs a build.
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -13,6 +14,7 @@ import { servingObjects } from '@showtell/coordinator/kubernetes/serving.js';
 import { parseTrainingJob } from '@showtell/coordinator/kubernetes/training-job.js';
 import { format, resolveConfig } from 'prettier';
 import { stringify } from 'yaml';
+import { jsonPatch } from './json-patch.mjs';
 
 const job = parseTrainingJob({ preset: 'demo' }, 'the preset demo', { name: 'showtell' });
 const onGpu = {
@@ -36,6 +38,48 @@ const annotationsOf = (annotations) =>
     })),
   );
 
+const divided = {
+  ...job,
+  spec: { ...job.spec, job: { ...job.spec.job, cluster: { ...job.spec.job.cluster, parameterShards: 2 } } },
+};
+const secured = (of) => ({ ...of, spec: { ...of.spec, tls: 'showtell-tls' } });
+
+const idOf = ({ kind, metadata }) => `${kind} ${metadata.name}`;
+const rendered = (of) => renderJob(of).filter(({ kind }) => kind !== 'ConfigMap');
+
+/** Objects of a job that another has not. */
+const addedTo = (before, after) => {
+  const there = new Set(rendered(before).map(idOf));
+  return rendered(after).filter((object) => !there.has(idOf(object)));
+};
+
+/** A component of kustomize that makes of one job's objects those of another with the same names. */
+function componentOf(title, before, after, fields = {}) {
+  const now = new Map(rendered(after).map((object) => [idOf(object), object]));
+  const patches = rendered(before).flatMap((object) => {
+    const operations = jsonPatch(object, now.get(idOf(object)));
+    const target = { kind: object.kind, name: object.metadata.name };
+    return operations.length === 0 ? [] : [{ target, patch: stringify(operations) }];
+  });
+  const header = { apiVersion: 'kustomize.config.k8s.io/v1alpha1', kind: 'Component' };
+  return `${generated}# ${title}\n${stringify({ ...header, ...fields, patches })}`;
+}
+
+/** Takes the place of base's job file. */
+const otherJobFile = {
+  configMapGenerator: [
+    {
+      name: 'showtell-job',
+      behavior: 'replace',
+      files: ['job.yaml'],
+      options: {
+        disableNameSuffixHash: true,
+        labels: { 'app.kubernetes.io/name': 'showtell', 'app.kubernetes.io/instance': 'showtell' },
+      },
+    },
+  ],
+};
+
 const files = {
   'base/nats.yaml': print(of('nats')),
   'base/coordinator.yaml': print(of('coordinator')),
@@ -43,6 +87,19 @@ const files = {
   'base/job.yaml': generated + jobFile(job),
   'components/gpu/job.yaml': generated + jobFile(onGpu),
   'components/gpu/job-hash.yaml': annotationsOf(jobFileHash(onGpu)),
+  'components/shards/kustomization.yaml': componentOf(
+    'The parameter server as two shards in pods of their own, and a job file that says so.',
+    job,
+    divided,
+    { resources: ['shards.yaml'], ...otherJobFile },
+  ),
+  'components/shards/shards.yaml': print(addedTo(job, divided)),
+  'components/shards/job.yaml': generated + jobFile(divided),
+  'components/tls/kustomization.yaml': componentOf(
+    'Certificates from the Secrets showtell-tls-coordinator, -worker and -nats; after the component shards where both are used.',
+    divided,
+    secured(divided),
+  ),
   'crd/trainingjob.yaml': print([customResourceDefinition()]),
   'operator/operator.yaml': print(operatorObjects()),
   'serve/serve.yaml': print(servingObjects('showtell')),

@@ -11,4 +11,7 @@ export const inCluster = [
   'showtell job submit job.yaml --claim mscoco --workers 4',
   'showtell job status captions',
   'showtell job scale captions 8',
+  `kubectl patch trainingjob captions --type=merge --patch '{"metadata":{"finalizers":null}}'`,
+  'kubectl delete trainingjobs --all --all-namespaces',
+  'kubectl delete -k deploy/k8s/operator',
 ] as const;

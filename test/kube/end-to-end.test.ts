@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -209,9 +209,10 @@ describe.skipIf(missing !== null)(
     );
 
     it(
-      'trains from a bucket, saves when it is deleted, and goes on under the same name',
+      'trains on two shards from a bucket, saves when it is deleted, and goes on under the same name',
       async () => {
-        const spec = { job, storage: { data: { bucket: 'scenes' }, runs: { size: '1Gi' } } };
+        const sharded = { ...job, cluster: { parameterShards: 2 } };
+        const spec = { job: sharded, storage: { data: { bucket: 'scenes' }, runs: { size: '1Gi' } } };
         apply('b', spec);
         // The data come late, and the job says what it waits for and how they come.
         await until('the reason', () => running('b')?.reason === 'DataBucketMissing');
@@ -241,9 +242,14 @@ describe.skipIf(missing !== null)(
           'persistentvolumeclaim/store-b-nats-0',
         ]);
         const run = join(kubelet.claim('default', 'runs-b-coordinator-0'), 'b');
+        // No step that was told is lost: shards and nats-server were there to be read to the end.
         const saved = bitsOf(run).step;
+        const [last = ''] = readFileSync(join(run, 'steps.jsonl'), 'utf8').trim().split('\n').slice(-1);
+        expect(saved).toBeGreaterThanOrEqual((JSON.parse(last) as { step: number }).step);
         expect(saved).toBeGreaterThanOrEqual(told);
         expect(saved).toBeLessThan(560);
+        expect(operator.log).toContain('"a deleted job goes"');
+        expect(operator.log).not.toContain('though its coordinator');
 
         await until('the old job gone', () => kube.kubectl(['get', 'sts', 'b-coordinator']).code !== 0);
         apply('b', spec);
@@ -256,7 +262,7 @@ describe.skipIf(missing !== null)(
     );
 
     it(
-      'runs plain manifests on two shards, which are the same applied twice, and shows their logs',
+      'runs plain manifests on two shards, which are the same applied twice, to the same bits though pods go, and shows their logs',
       async () => {
         claim('data');
         local.writeJob('sharded', { ...job, cluster: { parameterShards: 2 } });
@@ -291,18 +297,115 @@ describe.skipIf(missing !== null)(
           expect(versions()).toEqual(before);
         }
         await until('workers', () => workerPods().length === 2);
+        // By the probes of every role.
+        const ready = 'jsonpath={.items[*].status.conditions[?(@.type=="Ready")].status}';
+        const pods = ['pods', '-l', 'app.kubernetes.io/instance=plain'];
+        const six = Array(6).fill('True').join(' ');
+        await until('six that are ready', () => kube.must(['get', ...pods, '-o', ready]) === six);
+        // Without an operator, a worker and the coordinator go and come.
+        const before = workerPods();
+        kube.must(['delete', before[0] ?? '', '--wait=false']);
+        await until('another worker', () => workerPods().length === 2 && !workerPods().includes(before[0] ?? ''));
+        const uidOf = (pod: string): string =>
+          kube.kubectl(['get', 'pod', pod, '-o', 'jsonpath={.metadata.uid}']).output;
+        const first = uidOf('plain-coordinator-0');
+        const run = join(kubelet.claim('default', 'runs-plain-coordinator-0'), 'plain');
+        const stepsOf = (): number => {
+          const file = join(run, 'steps.jsonl');
+          return existsSync(file) ? readFileSync(file, 'utf8').trim().split('\n').length : 0;
+        };
+        await until('steps', () => stepsOf() > 5);
+        kube.must(['delete', 'pod', 'plain-coordinator-0', '--wait=false']);
+        const running = ['get', 'pod', 'plain-coordinator-0', '-o', 'jsonpath={.status.phase}'];
+        await until(
+          'another coordinator',
+          () => kube.kubectl(running).output === 'Running' && uidOf('plain-coordinator-0') !== first,
+        );
+        expect(stepsOf()).toBeLessThan(560);
         const followed = local.start(['job', 'logs', 'plain', '--follow']);
         await until('the log', () => followed.output.includes('"type":"step"'));
         const ofWorkers = await showtell('job', 'logs', 'plain', '--role', 'worker', '--tail', '5');
         expect(ofWorkers.stdout).toMatch(/^plain-worker-\w+: \{.*"role":"worker"/m);
         const complete = 'jsonpath={.status.conditions[?(@.type=="Complete")].status}';
         await until('the end', () => kube.must(['get', 'job', 'plain-worker', '-o', complete]) === 'True');
-        expect(bitsOf(join(kubelet.claim('default', 'runs-plain-coordinator-0'), 'plain'))).toEqual(reference);
+        expect(bitsOf(run)).toEqual(reference);
         expect(followed.output).toContain('"outcome":"complete"');
         expect((await showtell('job', 'delete', 'plain')).code).toBe(0);
         expect((await followed.ended).code).toBe(0);
       },
       12 * minutes,
+    );
+
+    it(
+      'has a pod ready by its probes alone',
+      async () => {
+        const shard = (name: string, probes: object) => ({
+          apiVersion: 'v1',
+          kind: 'Pod',
+          metadata: { name },
+          spec: {
+            securityContext: { runAsUser: 10_001 },
+            containers: [
+              {
+                name: 'ps',
+                image: 'showtell/coordinator',
+                command: ['showtell', 'ps', '--host', '0.0.0.0'],
+                ports: [{ name: 'http', containerPort: 9467 }],
+                ...probes,
+              },
+            ],
+          },
+        });
+        const healthy = { startupProbe: { httpGet: { path: '/healthz', port: 'http' } } };
+        const pods = [
+          shard('well', healthy),
+          // No coordinator has opened it.
+          shard('unready', { ...healthy, readinessProbe: { httpGet: { path: '/readyz', port: 'http' } } }),
+          shard('wrong-path', { startupProbe: { httpGet: { path: '/health', port: 'http' } } }),
+          shard('wrong-port', { ...healthy, livenessProbe: { httpGet: { path: '/healthz', port: 9466 } } }),
+        ];
+        kube.must(['apply', '-f', '-'], pods.map((pod) => stringify(pod)).join('---\n'));
+        const ready = '{.status.containerStatuses[0].ready}';
+        const isReady = (name: string): boolean =>
+          kube.must(['get', 'pod', name, '-o', `jsonpath=${ready}`]) === 'true';
+        await until('the one that is well', () => isReady('well'));
+        const names = pods.map(({ metadata: { name } }) => name);
+        const answers = async (name: string): Promise<boolean> =>
+          (await fetch(`http://${kubelet.address('default', name)}:9467/healthz`).catch(() => null))?.ok === true;
+        for (const name of names) await eventually(name, () => answers(name), minutes);
+        await delay(2_000);
+        expect(names.map(isReady)).toEqual([true, false, false, false]);
+        kube.must(['delete', 'pods', ...names, '--wait=false']);
+      },
+      3 * minutes,
+    );
+
+    it(
+      'names the Secrets that are missing, and trains with TLS once they are there',
+      async () => {
+        claim('data');
+        apply('d', { job: tinyJob, workers: { replicas: 1 }, tls: 'd-tls', storage: { data: { claim: 'data' } } });
+        const isTold = (role: string) => (): boolean =>
+          running('d')?.message?.includes(
+            `MountVolume.SetUp failed for volume "tls" : secret "d-tls-${role}" not found`,
+          ) === true;
+        await until('the coordinator’s', isTold('coordinator'));
+        await until('nats-server’s', isTold('nats'));
+        expect(status('d').phase).toBe('Pending');
+        const certs = local.at('certs');
+        const hosts = ['--host', 'd-coordinator', '--host', 'd-nats'];
+        expect(await showtell('certs', certs, ...hosts)).toMatchObject({ code: 0 });
+        const create = (role: string): void =>
+          void kube.must(['create', 'secret', 'generic', `d-tls-${role}`, `--from-file=${join(certs, role)}`]);
+        create('nats');
+        create('coordinator');
+        await until('the workers’', isTold('worker'));
+        expect(status('d').phase).toBe('Running');
+        create('worker');
+        await untilEnd('d');
+        expect(status('d'), kubelet.logs()).toMatchObject({ phase: 'Succeeded', step: 24 });
+      },
+      4 * minutes,
     );
 
     it(

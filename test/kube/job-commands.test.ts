@@ -126,6 +126,25 @@ describe.skipIf(noKube !== null)(`showtell job${noKube === null ? '' : ` (skippe
       /^trainingjob\/captions deleted\n.*stays\.\n$/,
     );
     kube.must(['wait', '--for=delete', 'tj/captions', '-n', 'n', '--timeout=30s']);
+
+    // As an operator has it: it is there until it is let go, and is not changed on its way out.
+    await showtell(['submit', file, ...where]);
+    const finalizers = (value: readonly string[] | null) =>
+      kube.must([
+        ...['patch', 'tj', 'captions', '-n', 'n', '--type=merge', '-p'],
+        JSON.stringify({ metadata: { finalizers: value } }),
+      ]);
+    finalizers(['showtell.dev/save']);
+    expect((await showtell(['delete', 'captions', ...where])).out).toMatch(
+      /^trainingjob\/captions deleted\nIt goes once its coordinator has saved.*\n.*stays\.\n$/,
+    );
+    expect(await showtell(['submit', file, ...where])).toMatchObject({
+      code: 69,
+      out: '',
+      err: expect.stringContaining('trainingjob/captions is being deleted') as string,
+    });
+    finalizers(null);
+    kube.must(['wait', '--for=delete', 'tj/captions', '-n', 'n', '--timeout=30s']);
   }, 120_000);
 
   it('says what is wrong: the job by its field, the name, the cluster, the rights', async () => {

@@ -1,6 +1,7 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parse, parseAllDocuments, stringify } from 'yaml';
@@ -13,6 +14,20 @@ const deploy = fileURLToPath(new URL('../../deploy/k8s/', import.meta.url));
 const overlay = (name: string): string => join(deploy, 'overlays', name);
 const base = parseTrainingJob({ preset: 'demo' }, 'the preset demo', { name: 'showtell' });
 const { spec } = base;
+
+const onGpu: TrainingJob = {
+  ...base,
+  spec: {
+    ...spec,
+    job: { ...spec.job, engine: { ...spec.job.engine, device: 'cuda' } },
+    workers: { ...spec.workers, gpus: 1 },
+  },
+};
+const divided: TrainingJob = {
+  ...base,
+  spec: { ...spec, job: { ...spec.job, cluster: { ...spec.job.cluster, parameterShards: 2 } } },
+};
+const secured = (job: TrainingJob): TrainingJob => ({ ...job, spec: { ...job.spec, tls: 'showtell-tls' } });
 
 /** The job that an overlay stands for. */
 const meant: Record<string, TrainingJob> = {
@@ -29,17 +44,18 @@ const meant: Record<string, TrainingJob> = {
       storage: { ...spec.storage, runs: { ...spec.storage.runs, size: '2Gi' } },
     },
   },
-  gpu: {
-    ...base,
-    spec: {
-      ...spec,
-      job: { ...spec.job, engine: { ...spec.job.engine, device: 'cuda' } },
-      workers: { ...spec.workers, gpus: 1 },
-    },
-  },
+  gpu: onGpu,
   spot: { ...base, spec: { ...spec, workers: { ...spec.workers, preemptible: true } } },
   monitoring: base,
+  shards: divided,
+  tls: secured(base),
 };
+
+/** Components that are used together, in this order. */
+const combined: [readonly string[], TrainingJob][] = [
+  [['shards', 'tls'], secured(divided)],
+  [['tls', 'gpu'], secured(onGpu)],
+];
 
 /** Objects by kind and name, the job file as what it says rather than how it is written. */
 function byName(objects: readonly Manifest[]): Record<string, unknown> {
@@ -63,6 +79,17 @@ describe.skipIf(!hasKubectl)('overlays (need kubectl)', () => {
     const built = execFileSync('kubectl', ['kustomize', overlay(name)], { encoding: 'utf8' });
     const objects = parseAllDocuments(built).map((document) => document.toJS() as Manifest);
     expect(byName(objects.filter((object) => !isForWatching(object)))).toEqual(byName(renderJob(job)));
+  });
+
+  it.each(combined)('components %j together are what "job render" prints', (names, job) => {
+    const folder = mkdtempSync(join(tmpdir(), 'showtell-overlay-'));
+    const at = (name: string): string => relative(realpathSync(folder), join(deploy, name));
+    const components = names.map((name) => at(`components/${name}`));
+    writeFileSync(join(folder, 'kustomization.yaml'), stringify({ resources: [at('base')], components }));
+    const built = execFileSync('kubectl', ['kustomize', folder], { encoding: 'utf8' });
+    rmSync(folder, { recursive: true });
+    const objects = parseAllDocuments(built).map((document) => document.toJS() as Manifest);
+    expect(byName(objects)).toEqual(byName(renderJob(job)));
   });
 });
 
@@ -123,21 +150,24 @@ describe.skipIf(noKube !== null)(`a real API server${noKube === null ? '' : ` (s
     ]);
   });
 
-  it.each(['local', 'gpu', 'spot'])('takes the overlay %s strictly, and a second time changes nothing', (name) => {
-    const where = namespace(`overlay-${name}`);
-    const again = (): string[] => {
-      const text = kube.must([
-        ...['apply', '--server-side', '--validate=strict', '-k', overlay(name), ...where],
-        ...['-o', 'jsonpath={.items[*].metadata.name}:{.items[*].metadata.generation}'],
-      ]);
-      return text.split(':');
-    };
-    const first = again();
-    expect(first[0]?.split(' ').length).toBeGreaterThanOrEqual(12);
-    expect(again()).toEqual(first);
-    const { items } = get(['job', ...where]) as { items: { metadata: { generation: number } }[] };
-    expect(items.map(({ metadata }) => metadata.generation)).toEqual([1]);
-  });
+  it.each(['local', 'gpu', 'spot', 'shards', 'tls'])(
+    'takes the overlay %s strictly, and a second time changes nothing',
+    (name) => {
+      const where = namespace(`overlay-${name}`);
+      const again = (): string[] => {
+        const text = kube.must([
+          ...['apply', '--server-side', '--validate=strict', '-k', overlay(name), ...where],
+          ...['-o', 'jsonpath={.items[*].metadata.name}:{.items[*].metadata.generation}'],
+        ]);
+        return text.split(':');
+      };
+      const first = again();
+      expect(first[0]?.split(' ').length).toBeGreaterThanOrEqual(12);
+      expect(again()).toEqual(first);
+      const { items } = get(['job', ...where]) as { items: { metadata: { generation: number } }[] };
+      expect(items.map(({ metadata }) => metadata.generation)).toEqual([1]);
+    },
+  );
 
   it('takes the overlay monitoring with the prometheus-operator’s definitions', (context) => {
     const definitions = prometheusDefinitions();

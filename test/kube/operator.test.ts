@@ -8,6 +8,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest
 import { stringify } from 'yaml';
 import { Cluster } from '@showtell/coordinator/kubernetes/cluster/cluster.js';
 import { Connection } from '@showtell/coordinator/kubernetes/cluster/connection.js';
+import type { KubeObject } from '@showtell/coordinator/kubernetes/cluster/resources.js';
 import { ports } from '@showtell/coordinator/kubernetes/naming.js';
 import { renderJob } from '@showtell/coordinator/kubernetes/render.js';
 import { apiVersion, parseTrainingJob } from '@showtell/coordinator/kubernetes/training-job.js';
@@ -23,6 +24,7 @@ interface Shown {
     readonly phase?: string;
     readonly step?: number;
     readonly workers?: number;
+    readonly estimatedEnd?: string;
     readonly conditions?: readonly { type: string; status: string; reason: string; message?: string }[];
   };
 }
@@ -112,10 +114,23 @@ describe.skipIf(noKube !== null)(`the operator${noKube === null ? '' : ` (skippe
     totalSteps: 100,
     loss: 2.5,
     imagesPerSecond: 12.34,
-    etaSeconds: 60,
+    etaSeconds: 600,
     checkpointStep: 4,
-    evaluation: null,
+    evaluation: { step: 5, scores },
   });
+  const scores: NonNullable<ServedStatus['evaluation']>['scores'] = {
+    lossPerWord: 1.5,
+    words: 100,
+    perplexity: 4.4816890703,
+    captions: {
+      images: 8,
+      bleu: [0.61, 0.52, 0.43, 0.2812345678],
+      rougeL: 0.5,
+      cider: 0.9,
+      novelty: 0.1,
+      colorAccuracy: null,
+    },
+  };
 
   it('makes a job’s objects, tells its progress, ends it, and lets it go', async () => {
     const where = namespace('whole');
@@ -139,11 +154,30 @@ describe.skipIf(noKube !== null)(`the operator${noKube === null ? '' : ` (skippe
       step: 7,
       totalSteps: 100,
       loss: 2.5,
+      bleu4: 0.2812,
+      perplexity: 4.482,
       checkpointStep: 4,
     });
+    // Ten minutes from when it was asked, to the next ten seconds.
+    const { estimatedEnd = '' } = get(['tj', 'a', ...where]).status ?? {};
+    expect(estimatedEnd).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d0Z$/);
+    const left = (Date.parse(estimatedEnd) - Date.now()) / 1000;
+    expect(left).toBeGreaterThan(560);
+    expect(left).toBeLessThanOrEqual(610);
     const row = kube.must(['get', 'trainingjob', 'a', ...where]);
     expect(row).toMatch(/^NAME +PHASE +TRAINING +STEP +OF +LOSS +BLEU-4 +IMAGES\/S +WORKERS +END +AGE$/m);
-    expect(row).toMatch(/^a +Running +decoder-only +7 +100 +2\.5 +12\.3 +3 /m);
+    expect(row).toMatch(
+      /^a +Running +decoder-only +7 +100 +2\.5 +0\.2812 +12\.3 +3 +\d{4}-\d\d-\d\dT\d\d:\d\d:\d0Z +\d+\w+$/m,
+    );
+    const wide = kube.must(['get', 'trainingjob', 'a', '-o', 'wide', ...where]);
+    expect(wide).toMatch(/ END +PERPLEXITY +CHECKPOINT +AGE$/m);
+    expect(wide).toMatch(/Z +4\.482 +4 +\d+\w+$/m);
+    // What is known stays where a coordinator says less; the speed of one that does not train is none.
+    answer.says = { state: 'paused', run: 'a-1', step: 8, evaluation: null };
+    await until('step 8', () => get(['tj', 'a', ...where]).status?.step === 8);
+    expect(get(['tj', 'a', ...where]).status).toMatchObject({ bleu4: 0.2812, perplexity: 4.482, totalSteps: 100 });
+    expect(get(['tj', 'a', ...where]).status).not.toHaveProperty('estimatedEnd');
+    answer.says = training(8);
 
     // The scale subresource, as "kubectl scale" and autoscalers use it.
     kube.must(['scale', 'tj/a', '--replicas=1', ...where]);
@@ -258,6 +292,49 @@ describe.skipIf(noKube !== null)(`the operator${noKube === null ? '' : ` (skippe
     kube.must(['patch', 'tj', 'a', '--type=merge', '-p', '{"spec":{"workers":{"replicas":4}}}', ...where]);
     await delay(2_000);
     expect(get(['tj', 'a', ...where]).status?.phase).toBe('Failed');
+  }, 180_000);
+
+  it('holds a deleted job until its coordinator is gone, shards and NATS staying, and leaves orphans alone', async () => {
+    const where = namespace('deleted');
+    await start('--namespace', 'deleted');
+    apply(where, 'a', { job: { cluster: { parameterShards: 2 } } });
+    const answer = await coordinator(where, 'a', '127.0.71.6');
+    answer.says = training(7);
+    await untilPhase(where, 'a', 'Running');
+    expect(getAny(['tj', 'a', ...where])).toMatchObject({ metadata: { finalizers: ['showtell.dev/save'] } });
+    kube.must(['delete', 'tj', 'a', '--wait=false', ...where]);
+    const specOf = (kind: string, name: string): unknown =>
+      (getAny([kind, name, ...where]) as { spec: Readonly<Record<string, unknown>> }).spec;
+    await until(
+      'the coordinator’s end',
+      () => kube.must(['get', 'sts', 'a-coordinator', '-o', 'jsonpath={.spec.replicas}', ...where]) === '0',
+    );
+    await untilPhase(where, 'a', 'Stopping');
+    expect(condition(get(['tj', 'a', ...where]), 'Running')).toMatchObject({ status: 'False', reason: 'Deleted' });
+    expect(specOf('job', 'a-worker')).toMatchObject({ suspend: true });
+    // Its pod has its time, what it reads from is there, and no look brings anything back.
+    await delay(3_000);
+    expect(getAny(['pod', 'a-coordinator-0', ...where])).toMatchObject({
+      metadata: { deletionTimestamp: expect.any(String) as string },
+    });
+    expect(specOf('sts', 'a-coordinator')).toMatchObject({ replicas: 0 });
+    expect(specOf('sts', 'a-ps')).toMatchObject({ replicas: 2 });
+    expect(specOf('sts', 'a-nats')).toMatchObject({ replicas: 1 });
+    for (const pod of ['a-ps-0', 'a-ps-1', 'a-nats-0'])
+      expect((getAny(['pod', pod, ...where]) as KubeObject).metadata.deletionTimestamp, pod).toBeUndefined();
+    kube.must(['delete', 'pod', 'a-coordinator-0', '--force', '--grace-period=0', ...where]);
+    await until('gone', () => kube.must(['get', 'tj,sts,job,svc,netpol', '-o', 'name', ...where]).trim() === '');
+    expect(kube.must(['get', 'pvc', '-o', 'name', ...where]).trim()).toBe('persistentvolumeclaim/runs-a-coordinator-0');
+
+    // One without any pod has nothing to save, and one whose objects are to stay is not touched.
+    apply(where, 'none', { suspend: true });
+    await untilPhase(where, 'none', 'Suspended');
+    kube.must(['delete', 'tj', 'none', '--timeout=20s', ...where]);
+    apply(where, 'kept', {});
+    await until('a pod', () => kube.kubectl(['get', 'pod', 'kept-coordinator-0', ...where]).code === 0);
+    kube.must(['delete', 'tj', 'kept', '--cascade=orphan', '--timeout=20s', ...where]);
+    expect(specOf('sts', 'kept-coordinator')).toMatchObject({ replicas: 1 });
+    expect(specOf('job', 'kept-worker')).toMatchObject({ suspend: false });
   }, 180_000);
 
   it('fails a job at its deadline, leaves objects of others alone, makes workers anew for another image', async () => {
@@ -384,6 +461,24 @@ describe.skipIf(noKube !== null)(`the operator${noKube === null ? '' : ` (skippe
     patch({ job: { seed: 1, checkpoints: { keepLast: 9 } } });
     await until('agreement', () => condition(get(['tj', 'a', ...where]), 'Applied')?.status === 'True');
     await until('the file', () => file().includes('keepLast: 9'));
+  }, 120_000);
+
+  it('does its work where it may not read Events', async () => {
+    const role = getAny(['clusterrole', 'showtell-operator']) as {
+      rules: { resources: string[]; verbs: string[] }[];
+    };
+    const rules = role.rules.map((rule) => (rule.resources.includes('events') ? { ...rule, verbs: ['create'] } : rule));
+    kube.must(['replace', '-f', '-'], JSON.stringify({ ...role, rules }));
+    const where = namespace('without-events');
+    await start('--namespace', 'without-events');
+    apply(where, 'a', {});
+    await until('a pod', () => kube.kubectl(['get', 'pod', 'a-coordinator-0', ...where]).code === 0);
+    kube.must(['scale', 'tj/a', '--replicas=3', ...where]);
+    await until(
+      'three workers',
+      () => kube.must(['get', 'job', 'a-worker', '-o', 'jsonpath={.spec.parallelism}', ...where]) === '3',
+    );
+    kube.must(['apply', '--server-side', '--force-conflicts', '-k', join(deploy, 'operator')]);
   }, 120_000);
 
   it('leads alone: another takes over when the first ends, and when it is killed', async () => {

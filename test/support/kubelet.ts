@@ -1,5 +1,5 @@
 import type { ChildProcess } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -7,7 +7,7 @@ import { ApiFailure } from '@showtell/coordinator/kubernetes/cluster/api-failure
 import type { Connection } from '@showtell/coordinator/kubernetes/cluster/connection.js';
 import type { KubeObject } from '@showtell/coordinator/kubernetes/cluster/resources.js';
 import { serveLogs, type LogServer } from './kubelet-logs.js';
-import { folderFor, startContainer, type ContainerSpec } from './pod-process.js';
+import { folderFor, startContainer, type ContainerSpec, type Probe } from './pod-process.js';
 
 interface Pod extends KubeObject {
   readonly metadata: KubeObject['metadata'] & {
@@ -23,10 +23,17 @@ interface Pod extends KubeObject {
     readonly volumes?: readonly {
       readonly name: string;
       readonly persistentVolumeClaim?: { readonly claimName: string };
-      readonly configMap?: { readonly name: string };
+      readonly configMap?: { readonly name: string; readonly optional?: boolean };
+      readonly secret?: { readonly secretName: string; readonly defaultMode?: number; readonly optional?: boolean };
     }[];
   };
   readonly status: { readonly phase: string };
+}
+
+/** Why a container is not made. */
+interface Lack {
+  readonly waiting: { readonly reason: string; readonly message?: string };
+  readonly event: { readonly reason: string; readonly message: string };
 }
 
 /** A pod that has been started here. */
@@ -38,6 +45,11 @@ interface Running {
   restarts: number;
   toldAt: number | null;
   over: boolean;
+  /** Whether it has started, by its startup probe, and is alive. */
+  started: boolean;
+  ready: boolean;
+  /** When it was asked last; null while it is being asked. */
+  askedAt: number | null;
 }
 
 export interface KubeletOptions {
@@ -52,14 +64,19 @@ export interface KubeletOptions {
 
 const node = 'node';
 
+/** How often a container is asked, whatever its probes say: a test does not wait ten seconds. */
+const probeMs = 500;
+
 /**
  * Scheduler and kubelet in one, for one node: binds pods whose claims are there, runs their containers as processes of this
- * machine ({@link startContainer}), tells the API server how they are, and ends them as it is told.
+ * machine ({@link startContainer}), tells the API server how they are, ready by their probes, and ends them as it is told.
  */
 export class Kubelet implements AsyncDisposable {
   readonly folder = mkdtempSync(join(tmpdir(), 'showtell-kubelet-'));
   readonly errors: string[] = [];
   private readonly pods = new Map<string, Running>();
+  /** What was told last of pods that wait. */
+  private readonly told = new Map<string, string>();
   private readonly addresses = new Map<string, string>();
   private readonly ending = new AbortController();
   private loop: Promise<void> = Promise.resolve();
@@ -138,7 +155,10 @@ export class Kubelet implements AsyncDisposable {
   private async look(pod: Pod): Promise<void> {
     const running = this.pods.get(pod.metadata.uid);
     const isGoing = pod.metadata.deletionTimestamp !== undefined;
-    if (running !== undefined && !running.over) return isGoing ? this.end(pod, running) : undefined;
+    if (running !== undefined && !running.over) {
+      void this.probe(pod, running).catch((error: unknown) => this.errors.push(String(error)));
+      return isGoing ? this.end(pod, running) : undefined;
+    }
     if (isGoing) await this.forget(pod);
     else if (running === undefined && ['Pending', ''].includes(pod.status.phase)) await this.begin(pod);
   }
@@ -154,14 +174,70 @@ export class Kubelet implements AsyncDisposable {
         const waits = { type: 'PodScheduled', status: 'False', reason: 'Unschedulable', message };
         return this.tell(pod, { conditions: [waits] });
       }
-    const target = { apiVersion: 'v1', kind: 'Node', name: node };
-    const body = { apiVersion: 'v1', kind: 'Binding', metadata: { name, namespace }, target };
-    await this.request('POST', `/api/v1/namespaces/${namespace}/pods/${name}/binding`, body);
+    if (pod.spec.nodeName === undefined) {
+      const target = { apiVersion: 'v1', kind: 'Node', name: node };
+      const body = { apiVersion: 'v1', kind: 'Binding', metadata: { name, namespace }, target };
+      await this.request('POST', `/api/v1/namespaces/${namespace}/pods/${name}/binding`, body);
+    }
+    const lack = await this.lackOf(pod);
+    if (lack !== null) return this.tellWaiting(pod, lack);
     const child = await this.container(pod);
-    const running: Running = { pod, child, ended: null, restarts: 0, toldAt: null, over: false };
+    const running: Running = {
+      ...{ pod, child, ended: null, restarts: 0, toldAt: null, over: false },
+      ...{ started: false, ready: false, askedAt: 0 },
+    };
     this.pods.set(uid, running);
     this.follow(pod, running);
     await this.tellRunning(pod, running);
+  }
+
+  /** What keeps the pod's container from being made, in a kubelet's words: a Secret or ConfigMap that is not there. */
+  private async lackOf({ metadata: { namespace }, spec }: Pod): Promise<Lack | null> {
+    const isThere = (kind: 'secret' | 'configmap', name: string): Promise<boolean> =>
+      this.exists(`/api/v1/namespaces/${namespace}/${kind}s/${name}`);
+    for (const { name, configMap, secret } of spec.volumes ?? []) {
+      const [kind, wanted, optional] =
+        secret === undefined
+          ? (['configmap', configMap?.name, configMap?.optional] as const)
+          : (['secret', secret.secretName, secret.optional] as const);
+      if (wanted === undefined || optional === true || (await isThere(kind, wanted))) continue;
+      const message = `MountVolume.SetUp failed for volume "${name}" : ${kind} "${wanted}" not found`;
+      return { waiting: { reason: 'ContainerCreating' }, event: { reason: 'FailedMount', message } };
+    }
+    for (const { valueFrom } of spec.containers[0]?.env ?? []) {
+      const { secretKeyRef: key } = valueFrom ?? {};
+      if (key === undefined || key.optional === true || (await isThere('secret', key.name))) continue;
+      const message = `secret "${key.name}" not found`;
+      return {
+        waiting: { reason: 'CreateContainerConfigError', message },
+        event: { reason: 'Failed', message: `Error: ${message}` },
+      };
+    }
+    return null;
+  }
+
+  /** Once for each reason: a kubelet tells it again and again, less and less often. */
+  private async tellWaiting(pod: Pod, { waiting, event }: Lack): Promise<void> {
+    const { namespace, name, uid } = pod.metadata;
+    if (this.told.get(uid) === event.message) return;
+    this.told.set(uid, event.message);
+    const container = { name: pod.spec.containers[0]?.name ?? '', image: 'this', imageID: '' };
+    const conditions = [{ type: 'PodScheduled', status: 'True' }];
+    const containerStatuses = [{ ...container, ready: false, restartCount: 0, state: { waiting } }];
+    await this.tell(pod, { phase: 'Pending', conditions, containerStatuses });
+    const now = new Date().toISOString().replace(/\.\d+/, '');
+    await this.request('POST', `/api/v1/namespaces/${namespace}/events`, {
+      apiVersion: 'v1',
+      kind: 'Event',
+      metadata: { namespace, name: `${name}.${Date.now().toString(16)}` },
+      involvedObject: { apiVersion: 'v1', kind: 'Pod', namespace, name, uid },
+      type: 'Warning',
+      ...event,
+      source: { component: 'kubelet', host: node },
+      firstTimestamp: now,
+      lastTimestamp: now,
+      count: 1,
+    });
   }
 
   private async container(pod: Pod): Promise<ChildProcess> {
@@ -185,7 +261,7 @@ export class Kubelet implements AsyncDisposable {
       user,
       address: this.address(namespace, name),
       hosts: ['127.0.0.1 localhost', ...hosts, ''].join('\n'),
-      fields: { 'metadata.name': name, 'metadata.namespace': namespace },
+      env: await this.environment(pod, container),
       volumes,
       engine: this.options.engine,
       natsServer: this.options.natsServer,
@@ -193,18 +269,54 @@ export class Kubelet implements AsyncDisposable {
     });
   }
 
+  private async environment(
+    { metadata: { name: pod, namespace } }: Pod,
+    container: ContainerSpec,
+  ): Promise<Record<string, string>> {
+    const fields: Readonly<Record<string, string>> = { 'metadata.name': pod, 'metadata.namespace': namespace };
+    const env: Record<string, string> = {};
+    for (const { name, value, valueFrom } of container.env ?? []) {
+      const { fieldRef, secretKeyRef } = valueFrom ?? {};
+      const secret = secretKeyRef === undefined ? {} : await this.filesOf('secret', namespace, secretKeyRef.name);
+      const found = value ?? fields[fieldRef?.fieldPath ?? ''] ?? secret[secretKeyRef?.key ?? '']?.toString('utf8');
+      // An optional one that is not there is not set.
+      if (found !== undefined) env[name] = found;
+    }
+    return env;
+  }
+
+  /** What a Secret or ConfigMap has, by key; nothing where it is not there, as an optional one may be. */
+  private async filesOf(
+    kind: 'secret' | 'configmap',
+    namespace: string,
+    name: string,
+  ): Promise<Record<string, Buffer>> {
+    const path = `/api/v1/namespaces/${namespace}/${kind}s/${name}`;
+    if (!(await this.exists(path))) return {};
+    const { data = {} } = (await this.request('GET', path)) as { data?: Readonly<Record<string, string>> };
+    const encoding = kind === 'secret' ? 'base64' : 'utf8';
+    return Object.fromEntries(Object.entries(data).map(([key, text]) => [key, Buffer.from(text, encoding)]));
+  }
+
   private async volume(pod: Pod, volume: NonNullable<Pod['spec']['volumes']>[number], user: number): Promise<string> {
     const { namespace, uid } = pod.metadata;
-    const { persistentVolumeClaim: claim, configMap } = volume;
+    const { persistentVolumeClaim: claim, configMap, secret } = volume;
     if (claim !== undefined) {
       const given = this.options.claims[claim.claimName];
       return given ?? folderFor(user, this.claim(namespace, claim.claimName));
     }
     const folder = folderFor(user, this.folder, 'pods', uid, 'volumes', volume.name);
-    if (configMap !== undefined) {
-      const map = await this.request('GET', `/api/v1/namespaces/${namespace}/configmaps/${configMap.name}`);
-      const { data } = map as { data: Record<string, string> };
-      for (const [file, text] of Object.entries(data)) writeFileSync(join(folder, file), text);
+    const files =
+      secret === undefined
+        ? await (configMap === undefined ? {} : this.filesOf('configmap', namespace, configMap.name))
+        : await this.filesOf('secret', namespace, secret.secretName);
+    // Root's, and by fsGroup of the pod's group.
+    for (const [name, content] of Object.entries(files)) {
+      const file = join(folder, name);
+      rmSync(file, { force: true });
+      writeFileSync(file, content);
+      chownSync(file, 0, user);
+      chmodSync(file, secret?.defaultMode ?? 0o644);
     }
     return folder;
   }
@@ -224,6 +336,7 @@ export class Kubelet implements AsyncDisposable {
     const terminated = { exitCode, reason, message, finishedAt: new Date().toISOString() };
     if (running.toldAt === null && pod.spec.restartPolicy === 'Always') {
       running.ended = terminated;
+      [running.started, running.ready] = [false, false];
       await delay(500);
       running.restarts++;
       running.child = await this.container(pod);
@@ -256,18 +369,53 @@ export class Kubelet implements AsyncDisposable {
     const containerStatuses = [this.containerStatus(pod, running, { running: { startedAt } })];
     const conditions = ['PodScheduled', 'Initialized', 'ContainersReady', 'Ready'].map((type) => ({
       type,
-      status: 'True',
+      status: type.endsWith('Ready') && !running.ready ? 'False' : 'True',
     }));
     await this.tell(pod, { phase: 'Running', podIP, podIPs: [{ ip: podIP }], conditions, containerStatuses });
   }
 
-  private containerStatus({ spec }: Pod, { restarts, ended }: Running, state: object): object {
+  private containerStatus({ spec }: Pod, running: Running, state: object): object {
+    const { restarts, ended } = running;
     const name = spec.containers[0]?.name ?? '';
     const lastState = ended === null ? {} : { lastState: { terminated: ended } };
+    const [started, ready] = 'running' in state ? [running.started, running.ready] : [false, false];
     return {
-      ...{ name, image: 'this', imageID: 'this', ready: 'running' in state, restartCount: restarts, state },
+      ...{ name, image: 'this', imageID: 'this', started, ready, restartCount: restarts, state },
       ...lastState,
     };
+  }
+
+  /**
+   * Asks the container by its probes, and tells when it has become ready or is so no more. One whose liveness probe does not
+   * answer is not started: a kubelet would end it before long.
+   */
+  private async probe(pod: Pod, running: Running): Promise<void> {
+    const { askedAt, child } = running;
+    if (askedAt === null || Date.now() - askedAt < probeMs) return;
+    running.askedAt = null;
+    const [container] = pod.spec.containers;
+    const isAnswered = (probe: Probe | undefined): Promise<boolean> => this.isAnswered(pod, container, probe);
+    const before = [running.started, running.ready];
+    const started =
+      running.started || ((await isAnswered(container?.startupProbe)) && (await isAnswered(container?.livenessProbe)));
+    const ready = started && (await isAnswered(container?.readinessProbe));
+    running.askedAt = Date.now();
+    // It may have ended meanwhile, or be another by now.
+    if (running.child !== child || child.exitCode !== null || child.signalCode !== null) return;
+    [running.started, running.ready] = [started, ready];
+    if (before[0] !== started || before[1] !== ready) await this.tellRunning(pod, running);
+  }
+
+  private async isAnswered({ metadata }: Pod, container: ContainerSpec | undefined, probe?: Probe): Promise<boolean> {
+    if (probe === undefined) return true;
+    const { path, port } = probe.httpGet ?? { path: '', port: 0 };
+    const number = typeof port === 'number' ? port : container?.ports?.find(({ name }) => name === port)?.containerPort;
+    if (number === undefined) throw new Error(`${metadata.name}: no port ${port}`);
+    const signal = AbortSignal.timeout((probe.timeoutSeconds ?? 1) * 1000);
+    const url = `http://${this.address(metadata.namespace, metadata.name)}:${number}${path}`;
+    const answer = await fetch(url, { signal, redirect: 'manual' }).catch(() => null);
+    await answer?.body?.cancel();
+    return answer !== null && answer.status < 400;
   }
 
   private async tell(pod: Pod, status: object): Promise<void> {

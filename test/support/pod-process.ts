@@ -5,6 +5,12 @@ import { fileURLToPath } from 'node:url';
 
 const repository = fileURLToPath(new URL('../..', import.meta.url)).replace(/\/$/, '');
 
+/** How a kubelet asks a container how it is. */
+export interface Probe {
+  readonly httpGet?: { readonly path: string; readonly port: string | number };
+  readonly timeoutSeconds?: number;
+}
+
 /** A container of a pod, as its specification has it. */
 export interface ContainerSpec {
   readonly name: string;
@@ -13,8 +19,16 @@ export interface ContainerSpec {
   readonly env?: readonly {
     readonly name: string;
     readonly value?: string;
-    readonly valueFrom?: { readonly fieldRef?: { readonly fieldPath: string } };
+    readonly valueFrom?: {
+      readonly fieldRef?: { readonly fieldPath: string };
+      readonly secretKeyRef?: { readonly name: string; readonly key: string; readonly optional?: boolean };
+    };
   }[];
+  readonly workingDir?: string;
+  readonly ports?: readonly { readonly name: string; readonly containerPort: number }[];
+  readonly startupProbe?: Probe;
+  readonly livenessProbe?: Probe;
+  readonly readinessProbe?: Probe;
   readonly volumeMounts?: readonly { readonly name: string; readonly mountPath: string; readonly readOnly?: boolean }[];
 }
 
@@ -24,7 +38,8 @@ export interface ContainerPlan {
   readonly address: string;
   /** `/etc/hosts` of the pod. */
   readonly hosts: string;
-  readonly fields: Readonly<Record<string, string>>;
+  /** The container's environment, whose values come from fields of the pod and from Secrets too. */
+  readonly env: Readonly<Record<string, string>>;
   /** Volume → a folder of this machine. */
   readonly volumes: Readonly<Record<string, string>>;
   /** Where images have their engine. */
@@ -77,14 +92,9 @@ export function startContainer(plan: ContainerPlan): ChildProcess {
       ...(readOnly ? [`mount -o remount,bind,ro .${mountPath}`] : []),
     ]),
     'mount -o remount,ro .',
-    `exec chroot --userspec=${user}:${user} . "$@"`,
+    `exec chroot --userspec=${user}:${user} . sh -c 'cd ${container.workingDir ?? '/'} && exec "$@"' container "$@"`,
   ].join('\n');
-  const env = Object.fromEntries(
-    (container.env ?? []).map(({ name, value, valueFrom }) => [
-      name,
-      value ?? plan.fields[valueFrom?.fieldRef?.fieldPath ?? ''] ?? '',
-    ]),
-  );
+  const { env } = plan;
   const command = [...(container.command ?? []), ...(container.args ?? [])].map((word) =>
     word === '0.0.0.0' ? plan.address : word.replace(/\$\((\w+)\)/g, (whole, name: string) => env[name] ?? whole),
   );

@@ -86,6 +86,11 @@ export const errorTable = {
     (f) => `There is no ${f.what}.`,
     () => 'Check name, --namespace and --context; "kubectl get trainingjobs -A" lists them all.',
   ),
+  'kubernetes/being-deleted': entry<{ what: string }>(
+    69,
+    (f) => `${f.what} is being deleted.`,
+    () => 'Wait until it is gone ("kubectl wait --for=delete"), then submit it again; it goes on with its run.',
+  ),
   'kubernetes/failed': entry<{ what: string; status: number; detail: string }>(
     69,
     (f) => `The Kubernetes API server refused ${f.what} (${f.status}): ${f.detail}.`,

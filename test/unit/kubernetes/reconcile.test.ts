@@ -22,6 +22,8 @@ interface Given {
   readonly pod?: KubeObject | null;
   readonly answer?: Answer;
   readonly idleWorkers?: readonly KubeObject[];
+  readonly idleServers?: readonly KubeObject[];
+  readonly warnings?: readonly KubeObject[];
   /** Seconds after the start. */
   readonly at?: number;
 }
@@ -33,6 +35,8 @@ function look({
   pod: seen = pod,
   answer = { kind: 'unasked' },
   idleWorkers = [],
+  idleServers = [],
+  warnings = [],
   at = 10,
 }: Given) {
   const resource: TrainingJobResource = {
@@ -44,7 +48,8 @@ function look({
   };
   const job = parseTrainingJob(resource, 'a');
   const now = new Date(Date.parse(start) + at * 1000);
-  return reconcile(job, { resource, objects, coordinatorPod: seen, idleWorkers, answer, now }, 5);
+  const idle = { idleWorkers, idleServers };
+  return reconcile(job, { resource, objects, coordinatorPod: seen, ...idle, warnings, answer, now }, 5);
 }
 
 const said = (status: Extract<Answer, { kind: 'said' }>['status']): Answer => ({ kind: 'said', status });
@@ -215,6 +220,62 @@ describe('what is done about a TrainingJob', () => {
       expect(first.events).toContainEqual({ type: 'Warning', reason: 'WorkerMissing', message: text });
       expect(look({ answer, idleWorkers, status: first.status }).events).toEqual([]);
       expect(message({ answer, idleWorkers, at: 700 })).toBe('');
+    });
+  });
+
+  describe('what Kubernetes’ Events say', () => {
+    const event = (uid: string, reason: string, text: string, at = start): KubeObject => ({
+      metadata: { name: 'e' },
+      ...{ involvedObject: { uid }, reason, message: text, lastTimestamp: at },
+    });
+    const creating = (name: string, uid: string): KubeObject => ({
+      metadata: { name, uid, creationTimestamp: start },
+      status: { phase: 'Pending', containerStatuses: [{ state: { waiting: { reason: 'ContainerCreating' } } }] },
+    });
+    const message = (given: Given): string =>
+      look(given).status.conditions?.find(({ type }) => type === 'Running')?.message ?? '';
+    const mount = (role: string): string => `MountVolume.SetUp failed for volume "tls" : secret "t-${role}" not found`;
+
+    it('is told of a pod whose volume cannot be mounted, the last word of that very pod', () => {
+      const coordinator = creating('a-coordinator-0', 'c');
+      const warnings = [
+        event('c', 'FailedMount', 'an older one', '2025-12-31T23:59:00Z'),
+        event('c', 'FailedMount', mount('coordinator')),
+        event('c', 'BackOff', 'nothing of interest', '2026-01-01T00:00:05Z'),
+        event('of a pod before', 'FailedMount', 'another', '2026-01-01T00:00:05Z'),
+        event('n', 'FailedMount', mount('nats')),
+      ];
+      expect(message({ pod: coordinator, warnings })).toBe(
+        `The coordinator's container waits: ContainerCreating: ${mount('coordinator')}.`,
+      );
+      expect(message({ pod: coordinator })).toBe("The coordinator's container waits: ContainerCreating.");
+      // A coordinator that is there may wait for a server that is not.
+      expect(message({ pod, idleServers: [creating('a-nats-0', 'n'), creating('a-ps-0', 'p')], warnings })).toBe(
+        `The coordinator starts.\na-nats-0 waits: ContainerCreating: ${mount('nats')}.`,
+      );
+    });
+
+    it('is told of a worker, and of pods that may not be made', () => {
+      const answer = said({ state: 'training' });
+      const warnings = [event('w', 'FailedMount', mount('worker'))];
+      expect(message({ answer, idleWorkers: [creating('a-worker-1', 'w')], warnings })).toBe(
+        `A worker is missing: a-worker-1 waits: ContainerCreating: ${mount('worker')}.`,
+      );
+      expect(message({ answer, idleWorkers: [creating('a-worker-1', 'w')] })).toBe('');
+      const job = workers(0);
+      const objects = [{ ...job, metadata: { ...job.metadata, uid: 'j' } }];
+      const quota = [
+        event('j', 'FailedCreate', 'exceeded quota: pods'),
+        event('s', 'FailedCreate', 'exceeded quota: 2'),
+      ];
+      expect(message({ answer, objects, warnings: quota })).toBe(
+        'A worker is missing: its pod is not made: exceeded quota: pods',
+      );
+      expect(message({ answer, objects, warnings: quota, at: 700 })).toBe('');
+      const set = { kind: 'StatefulSet', metadata: { name: 'a-coordinator', uid: 's' } };
+      expect(message({ pod: null, objects: [set], warnings: quota })).toBe(
+        'The coordinator has no pod: exceeded quota: 2',
+      );
     });
   });
 

@@ -1,9 +1,12 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { customResourceDefinition } from '@showtell/coordinator/kubernetes/custom-resource.js';
 import type { Manifest } from '@showtell/coordinator/kubernetes/manifest.js';
+import { operatorObjects } from '@showtell/coordinator/kubernetes/operator/deployment.js';
 import { valueOf } from '@showtell/coordinator/kubernetes/quantity.js';
 import { renderJob } from '@showtell/coordinator/kubernetes/render.js';
+import { servingObjects } from '@showtell/coordinator/kubernetes/serving.js';
 import { apiVersion, parseTrainingJob } from '@showtell/coordinator/kubernetes/training-job.js';
 import { parseJob } from '@showtell/shared/job/load-job.js';
 
@@ -29,6 +32,20 @@ describe('the objects of a job', () => {
     );
     for (const { metadata } of objects)
       expect(metadata).toMatchObject({ namespace: 'n', labels: { 'app.kubernetes.io/instance': 'a' } });
+  });
+
+  it('are of images with exact tags, by default', () => {
+    const exact = /^[\w/-]+:\d+\.\d+\.\d+(-\w+)*$/;
+    const gpus = { job: { engine: { device: 'cuda' }, cluster: { parameterShards: 2 } }, workers: { gpus: 1 } };
+    const all = [...render(gpus), ...render({}), ...operatorObjects(), ...servingObjects('a')];
+    const images = JSON.stringify(all).match(/(?<="image":")[^"]+/g) ?? [];
+    expect(new Set(images).size).toBe(4);
+    for (const image of images) expect(image).toMatch(exact);
+    const dockerfile = readFileSync('deploy/images/Dockerfile', 'utf8');
+    const [, base = ''] = /^ARG NODE=(.*)$/m.exec(dockerfile) ?? [];
+    expect(base).toMatch(exact);
+    const stages = [...dockerfile.matchAll(/^FROM \S+ AS (\S+)$/gm)].map(([, name]) => name);
+    for (const [, from = ''] of dockerfile.matchAll(/^FROM (\S+)/gm)) expect(['${NODE}', ...stages]).toContain(from);
   });
 
   it('hand pods the whole job, its numeric fields as they are, without shared memory', () => {

@@ -7,6 +7,7 @@ import { asShowtellError } from './cluster/explain.js';
 import { selectorText, type KubeObject, type Ref } from './cluster/resources.js';
 import type { Manifest } from './manifest.js';
 import { metadataOf, nameOf, selectorOf, type Role } from './naming.js';
+import { hasSaveFinalizer } from './operator/farewell.js';
 import { objectKinds } from './operator/object-kinds.js';
 import type { TrainingJobStatus } from './operator/status.js';
 import { renderJob } from './render.js';
@@ -54,6 +55,8 @@ export class JobClient {
       const object = `${manifest.kind.toLowerCase()}/${manifest.metadata.name}`;
       const result = await this.about(object, async () => {
         const before = await this.cluster.get(refOf(manifest));
+        if (before?.metadata.deletionTimestamp !== undefined)
+          throw new ShowtellError('kubernetes/being-deleted', { what: object });
         const after = await this.cluster.apply(manifest, { force: true, dryRun });
         if (before === null) return 'created';
         return before.metadata.resourceVersion === after.metadata.resourceVersion ? 'unchanged' : 'configured';
@@ -84,12 +87,18 @@ export class JobClient {
     );
   }
 
-  /** Deletes a job and all that it has, the volume of its runs aside. @returns the objects that were told to go */
-  async delete(name: string): Promise<string[]> {
-    const { kind } = await this.find(name);
-    const refs = kind === 'TrainingJob' ? [this.ref('TrainingJob', name)] : await this.plainObjects(name);
+  /**
+   * Deletes a job and all that it has, the volume of its runs aside.
+   * @returns the objects that were told to go, and whether an operator has yet to let them go when the coordinator has saved
+   */
+  async delete(name: string): Promise<{ readonly objects: string[]; readonly awaitsOperator: boolean }> {
+    const found = await this.find(name);
+    const refs = found.kind === 'TrainingJob' ? [this.ref('TrainingJob', name)] : await this.plainObjects(name);
     for (const ref of refs) await this.about(`job ${name}`, () => this.cluster.delete(ref));
-    return refs.map((ref) => `${ref.kind.toLowerCase()}/${ref.name}`);
+    return {
+      objects: refs.map((ref) => `${ref.kind.toLowerCase()}/${ref.name}`),
+      awaitsOperator: found.kind === 'TrainingJob' && hasSaveFinalizer(found.object),
+    };
   }
 
   /** A role's pods, by name. @throws ShowtellError `kubernetes/not-found` where there is none */

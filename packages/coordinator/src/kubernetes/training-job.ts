@@ -3,6 +3,7 @@ import { ShowtellError } from '@showtell/shared/errors.js';
 import { parseJob, problemsOf, readYaml } from '@showtell/shared/job/load-job.js';
 import { version } from '@showtell/shared/version.js';
 import { z } from 'zod';
+import { natsRelease } from '../local/nats-release.js';
 
 /** The custom resource's group and version. */
 export const apiVersion = 'showtell.dev/v1alpha1';
@@ -106,7 +107,7 @@ export const trainingJobSpecSchema = z
           .string()
           .default('')
           .describe(`The workers' image; empty: ${image('worker')}, or ${image('worker-cuda')} with GPUs.`),
-        nats: z.string().min(1).default('nats:2.11-alpine').describe("nats-server's image."),
+        nats: z.string().min(1).default(`nats:${natsRelease}-alpine`).describe("nats-server's image."),
       })
       .prefault({}),
     tls: z

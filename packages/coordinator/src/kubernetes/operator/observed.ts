@@ -1,6 +1,8 @@
 import type { ServedStatus } from '../../served-status.js';
 import type { KubeObject } from '../cluster/resources.js';
+import { nameOf } from '../naming.js';
 import { isSameQuantity } from '../quantity.js';
+import type { TrainingJob } from '../training-job.js';
 import type { TrainingJobStatus } from './status.js';
 
 /** A TrainingJob as the API server has it. */
@@ -23,6 +25,10 @@ export interface Observed {
   readonly coordinatorPod: KubeObject | null;
   /** Workers' pods that wait or have failed. */
   readonly idleWorkers: readonly KubeObject[];
+  /** Pods of nats-server and of shards that wait or have failed. */
+  readonly idleServers: readonly KubeObject[];
+  /** Warnings of the namespace that Kubernetes' Events tell, looked for while something is missing. */
+  readonly warnings: readonly KubeObject[];
   readonly answer: Answer;
   readonly now: Date;
 }
@@ -34,6 +40,10 @@ export interface WorkersJob {
   /** Null: it is at work. */
   readonly end: { readonly type: 'Complete' | 'Failed'; readonly reason: string; readonly message: string } | null;
 }
+
+/** The workers' Job among a job's objects. */
+export const findWorkers = (job: Pick<TrainingJob, 'name'>, objects: readonly KubeObject[]): KubeObject | undefined =>
+  objects.find(({ kind, metadata }) => kind === 'Job' && metadata.name === nameOf(job, 'worker'));
 
 export function workersJobOf(object: KubeObject | undefined): WorkersJob | null {
   if (object === undefined) return null;

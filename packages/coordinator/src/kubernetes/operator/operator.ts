@@ -5,12 +5,20 @@ import { ApiFailure } from '../cluster/api-failure.js';
 import { refOf, type Cluster } from '../cluster/cluster.js';
 import { selectorText, type Kind, type KubeObject, type Ref } from '../cluster/resources.js';
 import type { Manifest } from '../manifest.js';
-import { metadataOf, nameOf, ports, selectorOf } from '../naming.js';
+import { metadataOf, nameOf, ports, type Role } from '../naming.js';
 import { renderJob } from '../render.js';
 import { parseTrainingJob, type TrainingJob } from '../training-job.js';
 import type { OperatorMetrics } from './metrics.js';
 import { objectKinds } from './object-kinds.js';
-import { addressOf, type Answer, type Observed, type TrainingJobResource } from './observed.js';
+import { farewell, hasSaveFinalizer, saveFinalizer } from './farewell.js';
+import {
+  addressOf,
+  findWorkers,
+  workersJobOf,
+  type Answer,
+  type Observed,
+  type TrainingJobResource,
+} from './observed.js';
 import { reconcile, type Decision, type Happening } from './reconcile.js';
 import { timeText } from './run-fields.js';
 import { conditionOf, jobPhases, withFindings, type Finding, type JobPhase, type TrainingJobStatus } from './status.js';
@@ -39,6 +47,7 @@ const resyncSeconds = 600;
  */
 export class Operator {
   private readonly phases = new Map<string, JobPhase>();
+  private begun = new Date();
 
   constructor(
     private readonly cluster: Cluster,
@@ -50,6 +59,7 @@ export class Operator {
   /** Works until it is told to end. */
   async run(signal: AbortSignal): Promise<void> {
     const { series } = this.metrics;
+    this.begun = new Date();
     series.leader.set(1);
     const queue = new WorkQueue(
       async (key) => {
@@ -96,8 +106,9 @@ export class Operator {
     const ref = { kind: 'TrainingJob', namespace, name } as const;
     const resource = (await this.cluster.get(ref)) as TrainingJobResource | null;
     this.count(key, resource);
-    // What it owns is the garbage collector's, and the coordinator saves when its pod is told to end.
-    if (resource === null || resource.metadata.deletionTimestamp !== undefined) return null;
+    if (resource === null) return null;
+    const { deletionTimestamp } = resource.metadata;
+    if (deletionTimestamp !== undefined) return this.letGo(resource, deletionTimestamp);
     let job: TrainingJob;
     try {
       job = parseTrainingJob(resource, key);
@@ -111,6 +122,8 @@ export class Operator {
       await this.tell(resource, waiting(resource), nameTaken(stranger));
       return refusedAgainSeconds;
     }
+    // Before anything is there that could have something to save.
+    if (!hasSaveFinalizer(resource)) await this.setFinalizers(resource, (others) => [...others, saveFinalizer]);
     const decision = reconcile(job, observed, this.options.pollSeconds);
     if (decision.expired) {
       this.log.info('a job goes, its time after its end being over', { job: key });
@@ -122,6 +135,55 @@ export class Operator {
     await this.tell(resource, { ...decision, events: [...decision.events, ...events] }, outcome);
     if (outcome?.status === 'False' && outcome !== decision.refusal) return refusedAgainSeconds;
     return Math.min(decision.againInSeconds ?? resyncSeconds, resyncSeconds);
+  }
+
+  /**
+   * Lets a deleted job go once its coordinator has saved; what it owns is the garbage collector's then.
+   * @returns seconds until the next look
+   */
+  private async letGo(resource: TrainingJobResource, deletionTimestamp: string): Promise<number | null> {
+    if (!hasSaveFinalizer(resource)) return null;
+    const { name, namespace } = resource.metadata;
+    const [coordinator, workers, coordinatorPod] = await Promise.all([
+      this.cluster.get({ kind: 'StatefulSet', namespace, name: nameOf({ name }, 'coordinator') }),
+      this.cluster.get({ kind: 'Job', namespace, name: nameOf({ name }, 'worker') }),
+      this.cluster.get({ kind: 'Pod', namespace, name: `${nameOf({ name }, 'coordinator')}-0` }),
+    ]);
+    // An operator that was away when it was deleted gives the pod its whole time all the same.
+    const since = new Date(Math.max(Date.parse(deletionTimestamp), this.begun.getTime()));
+    const now = new Date();
+    const { stop, released, overdue } = farewell({ resource, coordinator, workers, coordinatorPod, since, now });
+    const job = `${namespace}/${name}`;
+    for (const { object, spec } of stop) {
+      try {
+        await this.cluster.merge(refOf(object), { spec });
+      } catch (error) {
+        if (!(error instanceof ApiFailure)) throw error;
+        // Gone meanwhile, or refused: the time that is waited has its bound.
+        this.log.warn('an object of a deleted job could not be stopped', { job, object: object.metadata.name, error });
+      }
+    }
+    if (!released) {
+      const message = 'It is deleted: a checkpoint is saved, then all goes but the volume of its runs.';
+      const Running = { status: 'False', reason: 'Deleted', message } as const;
+      const status = resource.status ?? {};
+      const conditions = withFindings(status, { Running }, resource.metadata.generation ?? 0, timeText(now));
+      await this.tell(resource, { status: { ...status, phase: 'Stopping', conditions }, events: [] }, null);
+      return this.options.pollSeconds;
+    }
+    if (overdue) this.log.warn("a deleted job goes though its coordinator's pod is still there", { job });
+    else this.log.info('a deleted job goes', { job });
+    await this.setFinalizers(resource, (others) => others.filter((each) => each !== saveFinalizer));
+    return null;
+  }
+
+  /** Refused (409) when somebody has written the TrainingJob since it was read. */
+  private async setFinalizers(
+    resource: TrainingJobResource,
+    change: (there: readonly string[]) => readonly string[],
+  ): Promise<void> {
+    const { resourceVersion, finalizers = [] } = resource.metadata;
+    await this.cluster.merge(refOf(resource), { metadata: { resourceVersion, finalizers: change(finalizers) } });
   }
 
   private count(key: string, resource: TrainingJobResource | null): void {
@@ -137,23 +199,48 @@ export class Operator {
     const { namespace } = resource.metadata;
     const { labels } = metadataOf(job, job.name);
     const pod = { kind: 'Pod', namespace, name: `${nameOf(job, 'coordinator')}-0` } as const;
-    const workers = selectorText(selectorOf(job, 'worker'));
     const idle = 'status.phase!=Running,status.phase!=Succeeded';
-    const [coordinatorPod, { items: idleWorkers }, ...lists] = await Promise.all([
+    const [coordinatorPod, { items: idlePods }, ...lists] = await Promise.all([
       this.cluster.get(pod),
-      this.cluster.list('Pod', namespace, workers, idle),
+      this.cluster.list('Pod', namespace, selectorText(labels), idle),
       ...objectKinds.map((kind) => this.cluster.list(kind, namespace, selectorText(labels))),
     ]);
     const labelled = lists.flatMap(({ items }) => items);
     const objects = [...labelled, ...(await this.unlabelled(job, namespace, labelled))];
+    const idleOf = (...roles: readonly Role[]): KubeObject[] =>
+      idlePods.filter(({ metadata }) =>
+        roles.some((role) => metadata.labels?.['app.kubernetes.io/component'] === role),
+      );
+    const answer = await this.ask(isOfJob(coordinatorPod, objects, resource) ? coordinatorPod : null);
     return {
       resource,
       objects,
       coordinatorPod,
-      idleWorkers,
-      answer: await this.ask(isOfJob(coordinatorPod, objects, resource) ? coordinatorPod : null),
+      idleWorkers: idleOf('worker'),
+      idleServers: idleOf('nats', 'ps'),
+      warnings: await this.warnings(job, { answer, objects, idlePods }),
+      answer,
       now: new Date(),
     };
+  }
+
+  /** Kubernetes' warnings in the job's namespace; none are asked for while nothing is missing. */
+  private async warnings(
+    job: TrainingJob,
+    { answer, objects, idlePods }: Pick<Observed, 'answer' | 'objects'> & { readonly idlePods: readonly KubeObject[] },
+  ): Promise<readonly KubeObject[]> {
+    const workers = workersJobOf(findWorkers(job, objects));
+    const lacksWorkers = workers !== null && workers.end === null && workers.active < workers.parallelism;
+    if (answer.kind === 'said' && idlePods.length === 0 && !lacksWorkers) return [];
+    const { namespace = null } = job;
+    try {
+      return (await this.cluster.list('Event', namespace, undefined, 'type=Warning')).items;
+    } catch (error) {
+      if (!(error instanceof ApiFailure)) throw error;
+      // They only say why: an operator with the rights of an earlier version does all else.
+      this.log.debug('Events could not be read', { job: `${namespace ?? ''}/${job.name}`, error });
+      return [];
+    }
   }
 
   /** Objects that have a name of the job's but not its labels, so that no list has them. */

@@ -5,8 +5,8 @@ import { selectorText } from '../cluster/resources.js';
 import type { TrainingJob } from '../training-job.js';
 import { wantedObjects } from './wanted-objects.js';
 import { acceptedJob } from './job-change.js';
-import { workersJobOf, type Observed, type WorkersJob } from './observed.js';
-import { coordinatorTrouble, workerTrouble } from './pod-trouble.js';
+import { findWorkers, workersJobOf, type Observed, type WorkersJob } from './observed.js';
+import { coordinatorTrouble, serverTrouble, workerTrouble } from './pod-trouble.js';
 import { camel, endOf, runFields, timeText } from './run-fields.js';
 import { conditionOf, isTrue, withFindings, type ConditionType, type Finding } from './status.js';
 import type { JobPhase, TrainingJobStatus } from './status.js';
@@ -47,9 +47,7 @@ export function reconcile(asked: TrainingJob, observed: Observed, pollSeconds: n
   const { resource, now } = observed;
   const { job, refusal } = acceptedJob(asked, observed);
   const before = resource.status ?? {};
-  const workers = workersJobOf(
-    observed.objects.find(({ kind, metadata }) => kind === 'Job' && metadata.name === nameOf(job, 'worker')),
-  );
+  const workers = workersJobOf(findWorkers(job, observed.objects));
   const start = startTime(job, before, now);
   const found = findings(job, observed, workers, start);
   const generation = resource.metadata.generation ?? 0;
@@ -132,7 +130,7 @@ function findings(
       conditions: { Running: running, Suspended: yes('Suspended', 'spec.suspend is true.') },
     };
   }
-  return { ended: false, ...atWork(observed) };
+  return { ended: false, ...atWork(job, observed) };
 }
 
 /**
@@ -157,12 +155,13 @@ function newEnd(
 }
 
 /** A job that is to be at work: whether it is. */
-function atWork({ answer, coordinatorPod, idleWorkers, resource, now }: Observed): Omit<Findings, 'ended'> {
+function atWork(job: TrainingJob, observed: Observed): Omit<Findings, 'ended'> {
+  const { answer, objects, coordinatorPod, idleWorkers, idleServers, warnings, resource, now } = observed;
   const Suspended = no('NotSuspended');
   if (answer.kind === 'said') {
     const { state } = answer.status;
     if (state === 'training') {
-      const Running = yes('Training', workerTrouble(idleWorkers, now));
+      const Running = yes('Training', workerTrouble(idleWorkers, findWorkers(job, objects), warnings, now));
       return { phase: 'Running', conditions: { Running, Suspended } };
     }
     if (state === 'waiting') {
@@ -181,7 +180,12 @@ function atWork({ answer, coordinatorPod, idleWorkers, resource, now }: Observed
     const Running = { status: 'Unknown', reason: 'CoordinatorSilent', message: answer.detail } as const;
     return { phase: 'Running', conditions: { Running, Suspended } };
   }
-  return { phase: 'Pending', conditions: { Running: no('Starting', coordinatorTrouble(coordinatorPod)), Suspended } };
+  const name = nameOf(job, 'coordinator');
+  const set = objects.find(({ kind, metadata }) => kind === 'StatefulSet' && metadata.name === name);
+  // What the coordinator waits for may be the reason why it does not answer.
+  const trouble = [coordinatorTrouble(coordinatorPod, set, warnings), serverTrouble(idleServers, warnings)];
+  const Running = no('Starting', trouble.filter((text) => text !== '').join('\n'));
+  return { phase: 'Pending', conditions: { Running, Suspended } };
 }
 
 /** What is shown of the run; what was known stays while nobody says more, speed and end of a run at work aside. */

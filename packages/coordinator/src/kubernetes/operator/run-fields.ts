@@ -30,8 +30,10 @@ export function runFields(status: ServedStatus, now: Date): RunFields {
     ...(step === undefined ? {} : { step }),
     ...(totalSteps === undefined ? {} : { totalSteps }),
     ...(typeof loss === 'number' && Number.isFinite(loss) ? { loss: rounded(loss, 6) } : {}),
-    ...(bleu4 === undefined ? {} : { bleu4 }),
-    ...(evaluation === undefined || evaluation === null ? {} : { perplexity: evaluation.scores.perplexity }),
+    ...(bleu4 === undefined ? {} : { bleu4: rounded(bleu4, 4) }),
+    ...(evaluation === undefined || evaluation === null
+      ? {}
+      : { perplexity: rounded(evaluation.scores.perplexity, 4) }),
     ...(isTraining && typeof imagesPerSecond === 'number' ? { imagesPerSecond: rounded(imagesPerSecond, 3) } : {}),
     ...(isTraining && end !== null ? { estimatedEnd: timeText(new Date(end)) } : {}),
     ...(typeof checkpointStep === 'number' ? { checkpointStep } : {}),
