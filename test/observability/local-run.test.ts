@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { dashboards, expressionsOf, filled, gpuPanelsOf } from '../support/dashboards.js';
 import { eventually } from '../support/eventually.js';
-import { LocalCluster, logsOf, type Command } from '../support/local-run.js';
+import { LocalCluster, logsOf, show, tinyJob, type Command } from '../support/local-run.js';
 import { hasPrometheus, Prometheus } from '../support/prometheus.js';
 import { rulesFile, textOf } from '../support/prometheus-rules.js';
 
@@ -40,6 +40,7 @@ describe('a run on this machine, watched by Prometheus (skipped where there is n
         'phases.joint.steps': 100_000,
         'evaluation.everySteps': 30,
         'checkpoints.everySteps': 20,
+        'cluster.parameterShards': 2,
       },
     });
     await training.until('a checkpoint', ({ type }) => type === 'checkpoint');
@@ -71,8 +72,8 @@ describe('a run on this machine, watched by Prometheus (skipped where there is n
     await Promise.all([training.ended, serving.ended]);
   });
 
-  it('finds coordinator, workers and server, and gives them the labels that rules and dashboards ask for', async () => {
-    await eventually('all are up', async () => (await value('sum(up)')) === 4, minutes);
+  it('finds coordinator, shards, workers and server, and gives them the labels that rules and dashboards ask for', async () => {
+    await eventually('all are up', async () => (await value('sum(up)')) === 6, minutes);
     const up = await prometheus.query('up');
     expect(
       up
@@ -82,7 +83,12 @@ describe('a run on this machine, watched by Prometheus (skipped where there is n
         )
         .sort(),
       logsOf(run),
-    ).toEqual(['serve serve', 'watched coordinator', 'watched worker', 'watched worker']);
+    ).toEqual([
+      'serve serve',
+      'watched coordinator',
+      ...['watched ps', 'watched ps'],
+      ...['watched worker', 'watched worker'],
+    ]);
   });
 
   it(
@@ -100,6 +106,22 @@ describe('a run on this machine, watched by Prometheus (skipped where there is n
     },
     5 * minutes,
   );
+
+  it('tells what the shards tell: a part each of the parameters, the same version, and every gradient added', async () => {
+    const { parameters } = show(run);
+    expect(await value('sum(showtell_shard_open)')).toBe(2);
+    // Each part is aligned for itself.
+    const held = await value('sum(showtell_shard_parameters_bytes)');
+    expect(held).toBeGreaterThanOrEqual(parameters.bytes);
+    expect(held).toBeLessThan(1.05 * parameters.bytes);
+    expect(await value('min(showtell_shard_parameters_bytes)')).toBeGreaterThan(0.1 * parameters.bytes);
+    expect(await value('min(showtell_shard_step)')).toBeGreaterThanOrEqual(40);
+    // Scrapes are not of one moment.
+    expect(await value('max(showtell_shard_step) - min(showtell_shard_step)')).toBeLessThan(20);
+    const added = await value('min(showtell_shard_gradients_total{outcome="added"})');
+    expect(added).toBeGreaterThanOrEqual(40 * tinyJob.batch.units);
+    expect(await value('sum(showtell_shard_gradients_total{outcome=~"not-finite|missing"}) or vector(0)')).toBe(0);
+  });
 
   it('gives the rules what they record, and sets off no alert', async () => {
     await eventually('images a second are recorded', async () => (await value('run:showtell_examples:rate5m')) > 0);
@@ -154,7 +176,7 @@ describe('a run on this machine, watched by Prometheus (skipped where there is n
             return -1;
           }
         };
-        await eventually('three processes', () => found() === 3);
+        await eventually('five processes', () => found() === 5);
         training.signal('SIGTERM');
         await training.ended;
         await eventually('none is left', () => found() === 0);
