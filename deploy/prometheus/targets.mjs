@@ -31,6 +31,9 @@ const target = (address, run, component) => ({
   labels: { namespace: hostname(), app_kubernetes_io_instance: run, app_kubernetes_io_component: component },
 });
 
+/** A role's component, as on Kubernetes. */
+const componentOf = (role) => (role === 'parameter-server' ? 'ps' : role);
+
 const isServer = (place) => /^[^/]+:\d+$/u.test(place);
 const isFolder = (place) => existsSync(place) && statSync(place).isDirectory();
 
@@ -50,7 +53,7 @@ function targetsOf(run) {
     .filter((name) => name.endsWith('.json'))
     .map((name) => announcedProcess(run, name.slice(0, -'.json'.length)))
     .filter((found) => found?.http !== undefined && found.host === hostname())
-    .map(({ http, role }) => target(new URL(http).host, basename(resolve(run)), role));
+    .map(({ http, role }) => target(new URL(http).host, basename(resolve(run)), componentOf(role)));
 }
 
 function write() {

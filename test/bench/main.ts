@@ -1,3 +1,4 @@
+import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
 import { benchCaption } from './caption.js';
 import { benchCheckpoint } from './checkpoint.js';
@@ -53,6 +54,12 @@ function round(value: number): string {
   return value.toFixed(value < 10 ? 2 : 1);
 }
 
+const taken = {
+  date: new Date().toISOString().slice(0, 10),
+  processor: `${cpus()[0]?.model.trim() ?? 'unknown'}, ${cpus().length} cores`,
+  node: process.version,
+};
+if (values.json !== true) process.stdout.write(`${Object.values(taken).join(', ')}\n`);
 for (const [, suite] of chosen)
   for await (const figure of suite())
-    process.stdout.write(`${values.json === true ? JSON.stringify(figure) : line(figure)}\n`);
+    process.stdout.write(`${values.json === true ? JSON.stringify({ ...figure, ...taken }) : line(figure)}\n`);

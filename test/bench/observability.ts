@@ -6,7 +6,10 @@ import { serveHttp } from '@showtell/shared/service/http.js';
 import { openLog } from '@showtell/shared/service/log.js';
 import { openTracing } from '@showtell/shared/service/open-tracing.js';
 import { noTracing, type Tracing } from '@showtell/shared/service/tracing.js';
-import { openWorkerMetrics } from '@showtell/worker/metrics.js';
+import { openOperatorMetrics } from '@showtell/coordinator/kubernetes/operator/metrics.js';
+import { openShardMetrics } from '@showtell/coordinator/parameter-server/shard-metrics.js';
+import { openWorkerMetrics, type WorkerMetrics } from '@showtell/worker/metrics.js';
+import { openServeMetrics } from '@showtell/worker/serve/metrics.js';
 import type { BenchFigure } from './figure.js';
 import { median } from './median.js';
 import { OtlpReceiver } from '../support/otlp-receiver.js';
@@ -28,6 +31,28 @@ function stepEvent(step: number): RunEvent {
   const result = { step, ...counted, accepted, seconds };
   const where = { step: step + 1, totalSteps: 100_000, examples: 32 * step, phase: 'joint' } as const;
   return { type: 'step', ...where, learningRate: 0.1, result, seconds: 0.25 };
+}
+
+/** What the workers of a step's units set and count, as `compute-unit.ts` does, in one process. */
+function noteUnits({ series }: WorkerMetrics, step: number): void {
+  const way = 'shared-memory';
+  for (let index = 0; index < units; index++) {
+    series.wait.inc({ cause: 'unit' }, 0.01);
+    series.wait.inc({ cause: 'parameters' }, 0.01);
+    series.version.set(step);
+    series.exchange.observe({ direction: 'pull', way }, 0.01);
+    for (const by of ['shared-memory', 'grpc'] as const)
+      series.exchangeBytes.inc({ direction: 'received', way: by }, by === way ? 1e8 : 0);
+    series.wait.inc({ cause: 'data' }, 0.001);
+    series.decode.observe(0.05);
+    series.images.inc({ source: 'decoded' }, 8);
+    series.images.inc({ source: 'feature-cache' }, 0);
+    series.compute.observe({ kind: 'train', phase: 'joint' }, 0.2);
+    series.exchange.observe({ direction: 'push', way }, 0.01);
+    series.exchangeBytes.inc({ direction: 'sent', way }, 1e8);
+    series.units.inc({ outcome: 'accepted' });
+    series.examples.inc(8);
+  }
 }
 
 /** What a coordinator and its parameter server note of one step, spans of units included as a worker makes them. */
@@ -74,36 +99,64 @@ async function scrape({ registry }: Pick<CoordinatorMetrics, 'registry'>): Promi
   return median(times.slice(20));
 }
 
-/** One scrape of a role, and what metrics and traces add to a step of four units. */
+/** One scrape of each role, and what metrics and traces, alone and together, add to a step of four units. */
 export async function* benchObservability(): AsyncGenerator<BenchFigure> {
   using log = openLog({ fields: {}, level: 'silent' });
   const coordinator = openCoordinatorMetrics();
-  yield figure('metrics of one step', await perStep((step) => observe(stepEvent(step), coordinator, log, 10_000)), 0.1);
+  const worker = openWorkerMetrics();
+  const metrics = (step: number): void => {
+    observe(stepEvent(step), coordinator, log, 10_000);
+    for (let unit = 0; unit < units; unit++)
+      for (const direction of ['received', 'sent'])
+        coordinator.series.exchangeBytes.inc({ direction, way: 'shared-memory' }, 1e8);
+    noteUnits(worker, step);
+  };
+  const ofMetrics = await perStep(metrics);
+  yield figure('metrics of one step of 4 units, coordinator and workers', ofMetrics, 0.1);
 
   const off = new StepTraces(noTracing);
-  yield figure('traces of one step of 4 units, off', await perStep((step) => traceStep(off, noTracing, step)), 0.1);
+  const ofOff = await perStep((step) => traceStep(off, noTracing, step));
+  yield figure('traces of one step of 4 units, off', ofOff, 0.1);
+  yield figure('metrics and traces of one step, off', ofMetrics + ofOff, 0.1);
   await using receiver = await OtlpReceiver.start();
   const endpoint = { OTEL_EXPORTER_OTLP_ENDPOINT: receiver.endpoint };
-  for (const [what, ratio, target] of [
-    ['1 in 100 kept', '0.01', 0.1],
-    ['all kept', '1', 0.1],
+  for (const [what, ratio] of [
+    ['1 in 100 kept', '0.01'],
+    ['all kept', '1'],
   ] as const) {
     const env = { ...endpoint, OTEL_TRACES_SAMPLER: 'parentbased_traceidratio', OTEL_TRACES_SAMPLER_ARG: ratio };
     Object.assign(process.env, env);
     await using tracing = await openTracing({ service: 'bench', log });
     const traces = new StepTraces(tracing, { run: 'bench', generation: 1 });
     const ours = await perStep((step) => traceStep(traces, tracing, step));
-    yield figure(`traces of one step of 4 units (25 spans), ${what}`, ours, target);
+    yield figure(`traces of one step of 4 units (25 spans), ${what}`, ours, 0.1);
+    yield figure(`metrics and traces of one step, ${what}`, ofMetrics + ours, 0.1);
   }
 
   for (const lane of ['now', 'ahead'])
     for (const state of ['pending', 'unacknowledged']) coordinator.series.queueUnits.set({ lane, state }, 3);
   for (const n of ['1', '2', '3', '4']) coordinator.series.bleu.set({ n }, 0.3);
-  yield figure('a scrape of the coordinator, over HTTP', await scrape(coordinator), 10);
-  const worker = openWorkerMetrics();
   for (const phase of ['decoder-only', 'joint'])
     for (const kind of ['train', 'evaluate']) worker.series.compute.observe({ kind, phase }, 0.2);
   for (const direction of ['pull', 'push'])
     for (const way of ['shared-memory', 'grpc']) worker.series.exchange.observe({ direction, way }, 0.01);
-  yield figure('a scrape of a worker, over HTTP', await scrape(worker), 10);
+  const shard = openShardMetrics();
+  shard.series.parameters.set(1e8);
+  for (const outcome of ['left', 'added']) shard.series.gradients.inc({ outcome }, 1000);
+  const serve = openServeMetrics();
+  serve.series.duration.observe(0.3);
+  serve.series.compute.observe(0.2);
+  serve.series.batch.observe(4);
+  const operator = openOperatorMetrics();
+  for (const phase of ['Pending', 'Running', 'Succeeded']) operator.series.jobs.set({ phase }, 3);
+  operator.series.reconcileDuration.observe(0.1);
+  for (const kind of ['StatefulSet', 'Job', 'Service']) operator.series.objectsApplied.inc({ kind, result: 'ok' });
+  for (const [role, registry] of Object.entries({
+    'the coordinator': coordinator,
+    'a worker': worker,
+    'a shard': shard,
+    '"showtell serve"': serve,
+    'the operator': operator,
+  }))
+    yield figure(`a scrape of ${role}, over HTTP`, await scrape(registry), 10);
 }

@@ -33,6 +33,16 @@ describe('the documentation’s commands', () => {
 
   it.each(Object.entries(elsewhere))('%s is run where the list says', (_, [file, does]) => {
     expect(readFileSync(file, 'utf8')).toContain(does);
+    // A word stands in many a file.
+    expect(does.match(/\w+/gu)?.length).toBeGreaterThan(1);
+  });
+
+  it('are those that no test runs by the word of docs/README.md too', () => {
+    const told = readFileSync('docs/README.md', 'utf8');
+    for (const command of Object.keys(byHand)) {
+      const program = /(?:^|\s)(kubectl port-forward|npm run bench|grafana server|docker)\b/u.exec(command)?.[1];
+      expect(told, command).toContain(`\`${program ?? command}\``);
+    }
   });
 });
 
@@ -45,7 +55,8 @@ describe.skipIf(!haveTensorflow)('a reader who types them (needs the engine: sho
       await step.before?.();
       const line = [replaced(step), ...(step.more ?? []).map((word) => `'${word}'`)].join(' ');
       const says = step.says ?? /^/;
-      const { code, output } = await (step.stays === true ? reader.starts(line, says) : reader.types(line));
+      const hasBegun = step.until ?? ((output: string): boolean => says.test(output));
+      const { code, output } = await (step.stays === true ? reader.starts(line, hasBegun) : reader.types(line));
       expect(step.codes ?? [0], output).toContain(code);
       expect(output).toMatch(says);
     },

@@ -24,10 +24,13 @@ export const elsewhere: Readonly<Record<string, readonly [file: string, does: st
   'node tools/sbom.mjs root > worker.cdx.json': ['test/long/images.test.ts', "'tools/sbom.mjs'"],
   'npm run --silent sbom > sbom.cdx.json': ['test/e2e/release.test.ts', 'tools/sbom.mjs'],
   'apt-get install -y python3 python3-pip g++': ['deploy/images/Dockerfile', 'python3 python3-pip g++'],
-  'node deploy/prometheus/targets.mjs --watch runs': ['test/observability/local-run.test.ts', 'targets.mjs'],
+  'node deploy/prometheus/targets.mjs --watch runs': [
+    'test/observability/local-run.test.ts',
+    "`${folder}/targets.mjs`,\n        '--watch',",
+  ],
   'prometheus --config.file=deploy/prometheus/prometheus.yml': [
     'test/observability/local-run.test.ts',
-    'prometheus.yml',
+    "Prometheus.start(cluster.at('prometheus.yml'))",
   ],
   'promtool check rules deploy/prometheus/rules.yaml': [
     'test/observability/rules.test.ts',
@@ -37,25 +40,24 @@ export const elsewhere: Readonly<Record<string, readonly [file: string, does: st
     'test/observability/rules.test.ts',
     "promtool('test', 'rules'",
   ],
-  'npx showtell top runs/a': ['test/integration/top.test.ts', "'top'"],
+  'npx showtell top runs/a': ['test/integration/top.test.ts', "process.execPath, showtell, 'top', run]"],
   'OTEL_EXPORTER_OTLP_ENDPOINT=http://localhost:4318 OTEL_TRACES_SAMPLER=parentbased_traceidratio OTEL_TRACES_SAMPLER_ARG=0.01 npx showtell train examples/jobs/scenes-small.yaml --run runs/traced --data data/scenes --workers 2':
-    ['test/observability/traces.test.ts', 'OTEL_EXPORTER_OTLP_ENDPOINT'],
-  'kubectl apply --server-side -k deploy/prometheus': ['test/observability/kustomize.test.ts', 'deploy/prometheus'],
-  'kubectl apply --server-side -k deploy/grafana': ['test/observability/kustomize.test.ts', 'deploy/grafana'],
+    [
+      'test/observability/traces.test.ts',
+      'cluster.trained(run, withEnvironment(`OTEL_EXPORTER_OTLP_ENDPOINT=${receiver.endpoint}`))',
+    ],
   'showtell data push data/mscoco --nats nats://nats:4222 --bucket mscoco': [
     'test/integration/data/bucket.test.ts',
-    "'data', 'push'",
+    "['data', 'push', directory, '--nats', url, '--bucket', 'b', '--json']",
   ],
   'showtell data push data/mscoco --nats nats://127.0.0.1:4222 --bucket mscoco': [
     'test/integration/data/bucket.test.ts',
-    "'data', 'push'",
+    "['data', 'push', directory, '--nats', url, '--bucket', 'b', '--json']",
   ],
   'showtell train job.yaml --run runs/a --data nats://nats:4222/mscoco': [
     'test/integration/data/bucket.test.ts',
-    '--data',
+    "local.trained(local.at('bucket'), { workers: 2, data })",
   ],
-  'showtell job submit job.yaml --bucket mscoco': ['test/kube/end-to-end.test.ts', 'bucket'],
-  'kubectl apply --server-side -k deploy/k8s/serve': ['test/kube/manifests.test.ts', 'serve'],
   'showtell board runs/demo': ['test/page/board.test.ts', "board([cluster.at('ended')])"],
   'showtell board runs/a runs/b': ['test/page/board.test.ts', "board([cluster.at('first'), cluster.at('second')])"],
   'showtell board runs/demo --host 0.0.0.0 --token-file token': [
@@ -65,17 +67,16 @@ export const elsewhere: Readonly<Record<string, readonly [file: string, does: st
   'showtell certs certs': secured("'certs', certs]"),
   'showtell certs certs --renew': secured("'certs', certs, '--renew'"),
   'showtell certs certs --host coordinator.lab --host nats.lab': secured("'--host', 'nats.lab'"),
-  'showtell certs certs --host captions-coordinator --host captions-nats': secured("'--host', 'nats.lab'"),
   'showtell train job.yaml --run runs/a --tls certs': secured("args: ['--tls', certs]"),
   'showtell status runs/a --tls certs': secured("['status', run, '--tls', certs]"),
   'showtell job logs captions --follow': ['test/kube/job-commands.test.ts', "['logs', 'captions'"],
 };
 
-/** What no test runs, and why. */
+/** What no test runs, and why; `docs/README.md` says so too. */
 export const byHand: Readonly<Record<string, string>> = {
-  'kubectl port-forward captions-nats-0 4222 &':
-    'a port is forwarded by a kubelet, of which the tests have none that does',
+  'kubectl port-forward captions-nats-0 4222 &': 'a kubelet forwards ports; the one of the tests does not',
   'kubectl port-forward deployment/showtell-serve 8080': 'likewise',
+  'kubectl port-forward pod/NAME-coordinator-0 9464': 'likewise',
   'npm run bench': 'figures want a quiet machine and a quarter of an hour',
   'npm run bench -- --json': 'likewise',
   'npm run bench -- --only exchange': 'likewise',
@@ -85,14 +86,6 @@ export const byHand: Readonly<Record<string, string>> = {
     'it fetches 3.4 GB; its steps differ from worker’s by an option',
   'docker buildx imagetools inspect node:20.20.2-bookworm-slim': 'asks a registry of images, and there is no Docker',
   'docker build --build-arg NODE=node:20.20.2-bookworm-slim@sha256:… --file deploy/images/Dockerfile --target worker .':
-    'likewise',
-  'kubectl create secret generic NAME-page --from-literal=token=$(openssl rand -hex 16)':
-    'the manifests name the Secret; the token by the environment is test/integration/dashboard’s',
-  'kubectl create secret generic captions-tls-coordinator --from-file=certs/coordinator':
-    'the objects name the Secret (test/unit/kubernetes/render.test.ts); the files in it are test/integration/security’s',
-  'kubectl create secret generic captions-tls-worker --from-file=certs/worker': 'likewise',
-  'kubectl create secret generic captions-tls-nats --from-file=certs/nats': 'likewise',
-  'kubectl delete pod NAME-coordinator-0': 'test/kube/end-to-end.test.ts deletes that pod through the API',
-  'kubectl port-forward pod/NAME-coordinator-0 9464': 'the tests’ kubelet forwards no ports',
-  'docker export $(docker create showtell/worker:0.1.0) | tar -x -C root': 'likewise',
+    'there is no Docker',
+  'docker export $(docker create showtell/worker:0.1.0) | tar -x -C root': 'there is no Docker',
 };

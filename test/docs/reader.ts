@@ -7,6 +7,7 @@ import { expect } from 'vitest';
 import { freePort } from '@showtell/coordinator/local/free-port.js';
 import { showtellOnPath } from '../support/documented-commands.js';
 import { type LocalCluster, tinyJob } from '../support/local-run.js';
+import { startTestNats, type TestNats } from '../support/nats-server.js';
 import { writeCocoSet } from '../support/coco-set.js';
 
 interface Done {
@@ -22,6 +23,7 @@ export const joins = 'npx showtell worker --run runs/a';
 export class Reader {
   private readonly path: string;
   private readonly beside: ChildProcess[] = [];
+  private ownNats: TestNats | null = null;
 
   private constructor(
     private readonly cluster: LocalCluster,
@@ -52,16 +54,27 @@ export class Reader {
     });
   }
 
-  /** Types a line in another terminal and waits until it has said so, or has ended. */
-  async starts(line: string, says: RegExp): Promise<Done> {
+  /** Types a line in another terminal and waits until it has said what it should, or has ended. */
+  async starts(line: string, hasBegun: (output: string) => boolean): Promise<Done> {
     const options = { cwd: this.cluster.folder, env: this.environment };
-    const child = spawn('bash', ['-c', `exec ${line}`], { ...options, stdio: ['ignore', 'pipe', 'pipe'] });
+    // By env, for a line that begins with a variable.
+    const child = spawn('bash', ['-c', `exec env ${line}`], { ...options, stdio: ['ignore', 'pipe', 'pipe'] });
     this.beside.push(child);
     let output = '';
     for (const stream of [child.stdout, child.stderr])
       stream.setEncoding('utf8').on('data', (text: string) => (output += text));
-    while (!says.test(output) && child.exitCode === null) await delay(50);
+    while (!hasBegun(output) && child.exitCode === null) await delay(50);
     return { code: child.exitCode ?? 0, output };
+  }
+
+  /** Starts a nats-server of the reader's own. */
+  async startNats(): Promise<void> {
+    this.ownNats = await startTestNats();
+  }
+
+  /** The address of the reader's nats-server. */
+  get nats(): string {
+    return this.ownNats?.url ?? '';
   }
 
   /** Ends what runs in every other terminal. */
@@ -71,6 +84,8 @@ export class Reader {
       child.kill('SIGTERM');
       await once(child, 'exit');
     }
+    await this.ownNats?.[Symbol.asyncDispose]();
+    this.ownNats = null;
   }
 
   /** What lies in the folder at first. */

@@ -1,4 +1,4 @@
-import { cpSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, cpSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { commandsOn } from '../support/documented-commands.js';
 import { tinyJob } from '../support/local-run.js';
 import type { Reader } from './reader.js';
@@ -18,6 +18,8 @@ export interface Step {
   readonly says?: RegExp;
   /** It runs until it has said that, and goes on beside the steps that follow. */
   readonly stays?: true;
+  /** What is to come about instead, of one that says nothing. */
+  readonly until?: () => boolean;
 }
 
 const tiny = Object.entries({
@@ -53,6 +55,12 @@ export const stepsOf = (reader: Reader): readonly Step[] => [
   { command: 'npx showtell train --run runs/a --resume', says: /complete|trained|finished/i },
   { command: 'npx showtell status runs/a' },
   { command: 'tail -n 20 runs/a/logs/coordinator.log', says: /"run"/ },
+  {
+    command: "cat runs/a/logs/*.log | jq -cR 'fromjson? | select(.step == 417 and .unit == 2)'",
+    // As a worker leaves one of a unit that it gives back.
+    before: () => appendFileSync(reader.at('runs/a/logs/worker-1.log'), '{"level":"info","step":417,"unit":2}\n'),
+    says: /^\{"level":"info","step":417,"unit":2\}\n$/,
+  },
   { command: 'npx showtell checkpoint list runs/a', says: /150/ },
   { command: 'npx showtell checkpoint show runs/a --json', says: /"sha256"/ },
   { command: 'npx showtell checkpoint verify runs/a' },
@@ -99,6 +107,21 @@ export const stepsOf = (reader: Reader): readonly Step[] => [
     with: { 8080: () => String(reader.port) },
     says: /listening/,
     stays: true,
+  },
+
+  {
+    command:
+      'SHOWTELL_TOKEN=$(openssl rand -hex 16) npx showtell coordinator job.yaml --run runs/a --data data/scenes --nats nats://nats:4222 --host 0.0.0.0',
+    before: () => reader.startNats(),
+    with: {
+      'job.yaml': () => 'examples/jobs/scenes-small.yaml',
+      'runs/a': () => 'runs/open',
+      'nats://nats:4222': () => reader.nats,
+    },
+    more: ['--grpc-port', '0', '--http-port', '0'],
+    stays: true,
+    // It says nothing before a worker has worked.
+    until: () => existsSync(reader.at('runs/open/processes/coordinator.json')),
   },
 
   // A run whose guard is unmet, and that a worker joins.

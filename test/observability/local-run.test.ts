@@ -2,14 +2,22 @@ import { spawn, spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Journal } from '@showtell/coordinator/journal.js';
+import { modelParameters } from '@showtell/coordinator/model-parameters.js';
+import type { AccountedStep } from '@showtell/coordinator/step-account.js';
+import { jobSchema } from '@showtell/shared/job/job.js';
+import { gradientBody } from '@showtell/shared/tensors/gradient-body.js';
 import { dashboards, expressionsOf, filled, gpuPanelsOf } from '../support/dashboards.js';
 import { eventually } from '../support/eventually.js';
-import { LocalCluster, logsOf, type Command } from '../support/local-run.js';
+import { linesOf, LocalCluster, logsOf, show, tinyJob, type Command } from '../support/local-run.js';
 import { hasPrometheus, Prometheus } from '../support/prometheus.js';
 import { rulesFile, textOf } from '../support/prometheus-rules.js';
 
 const minutes = 60_000;
 const folder = 'deploy/prometheus';
+/** What a gradient has values of. */
+const segmentsOf = (phase: string) =>
+  phase === 'joint' ? (['decoder', 'encoder', 'statistics'] as const) : (['decoder'] as const);
 const titleOf = ({ title }: { readonly title: string }): string => `${title}, `;
 
 describe('a run on this machine, watched by Prometheus (skipped where there is none)', () => {
@@ -40,6 +48,7 @@ describe('a run on this machine, watched by Prometheus (skipped where there is n
         'phases.joint.steps': 100_000,
         'evaluation.everySteps': 30,
         'checkpoints.everySteps': 20,
+        'cluster.parameterShards': 2,
       },
     });
     await training.until('a checkpoint', ({ type }) => type === 'checkpoint');
@@ -71,8 +80,8 @@ describe('a run on this machine, watched by Prometheus (skipped where there is n
     await Promise.all([training.ended, serving.ended]);
   });
 
-  it('finds coordinator, workers and server, and gives them the labels that rules and dashboards ask for', async () => {
-    await eventually('all are up', async () => (await value('sum(up)')) === 4, minutes);
+  it('finds coordinator, shards, workers and server, and gives them the labels that rules and dashboards ask for', async () => {
+    await eventually('all are up', async () => (await value('sum(up)')) === 6, minutes);
     const up = await prometheus.query('up');
     expect(
       up
@@ -82,7 +91,12 @@ describe('a run on this machine, watched by Prometheus (skipped where there is n
         )
         .sort(),
       logsOf(run),
-    ).toEqual(['serve serve', 'watched coordinator', 'watched worker', 'watched worker']);
+    ).toEqual([
+      'serve serve',
+      'watched coordinator',
+      ...['watched ps', 'watched ps'],
+      ...['watched worker', 'watched worker'],
+    ]);
   });
 
   it(
@@ -99,6 +113,64 @@ describe('a run on this machine, watched by Prometheus (skipped where there is n
       expect(await value('count(showtell_worker_info)')).toBe(2);
     },
     5 * minutes,
+  );
+
+  it('tells what the shards tell: a part each of the parameters, the same version, and every gradient added', async () => {
+    const { parameters } = show(run);
+    expect(await value('sum(showtell_shard_open)')).toBe(2);
+    // Each part is aligned for itself.
+    const held = await value('sum(showtell_shard_parameters_bytes)');
+    expect(held).toBeGreaterThanOrEqual(parameters.bytes);
+    expect(held).toBeLessThan(1.05 * parameters.bytes);
+    expect(await value('min(showtell_shard_parameters_bytes)')).toBeGreaterThan(0.1 * parameters.bytes);
+    expect(await value('min(showtell_shard_step)')).toBeGreaterThanOrEqual(40);
+    // Scrapes are not of one moment.
+    expect(await value('max(showtell_shard_step) - min(showtell_shard_step)')).toBeLessThan(20);
+    const added = await value('min(showtell_shard_gradients_total{outcome="added"})');
+    expect(added).toBeGreaterThanOrEqual(40 * tinyJob.batch.units);
+    expect(await value('sum(showtell_shard_gradients_total{outcome=~"not-finite|missing"}) or vector(0)')).toBe(0);
+  });
+
+  it(
+    'has the numbers that the run has written down: loss, scores and the bytes of its gradients',
+    async () => {
+      expect(await cluster.run(['pause', run])).toMatchObject({ code: 0 });
+      await training.untilQuiet(2_000);
+      const steps = linesOf<AccountedStep>(join(run, 'steps.jsonl'));
+      const last = steps.at(-1)!;
+      await eventually(
+        'the last step is scraped',
+        async () => (await value('showtell_step')) === last.step + 1,
+        minutes,
+      );
+      await eventually('the pause is scraped', async () => (await value('showtell_paused')) === 1, minutes);
+      expect(await value('showtell_loss')).toBe(last.loss);
+      expect(await value('showtell_gradient_norm')).toBe(last.gradientNorm);
+      const entries = Journal.read(join(run, 'journal.jsonl'));
+      const evaluated = entries.findLast((entry) => entry.type === 'evaluation')!;
+      expect(await value('showtell_perplexity')).toBe(evaluated.scores.perplexity);
+      for (const [i, bleu] of evaluated.scores.captions!.bleu.entries())
+        expect(await value(`showtell_bleu{n="${i + 1}"}`)).toBe(bleu);
+      expect(await value('showtell_cider')).toBe(evaluated.scores.captions!.cider);
+
+      // A gradient has all its dense values and of the words' embeddings those of its captions: none of them at least, all at most.
+      const { layout } = modelParameters(jobSchema.parse({ ...tinyJob, data: { directory: cluster.data } }));
+      const { vocabulary } = tinyJob.model.decoder;
+      const bytes = (units: readonly { readonly phase: string }[], rows: number): number =>
+        units.reduce((sum, { phase }) => sum + gradientBody(layout, segmentsOf(phase), rows, 'float32').bytes, 0);
+      const counted = steps.flatMap(({ phase, units }) => units.map(() => ({ phase })));
+      // Units of the next step may be summed already.
+      const ahead = Array.from({ length: 2 * tinyJob.batch.units }, () => ({ phase: last.phase }));
+      const received = await value('sum(showtell_exchange_bytes_total{direction="received"})');
+      expect(received).toBeGreaterThanOrEqual(bytes(counted, 0));
+      expect(received).toBeLessThanOrEqual(bytes([...counted, ...ahead], vocabulary));
+      // What workers say that they sent may have been for nothing, but not the other way round.
+      const sent = await value('sum(showtell_worker_exchange_bytes_total{direction="sent"})');
+      expect(sent).toBeGreaterThanOrEqual(received);
+      expect(await cluster.run(['resume', run])).toMatchObject({ code: 0 });
+      await training.untilStep(last.step + 3);
+    },
+    3 * minutes,
   );
 
   it('gives the rules what they record, and sets off no alert', async () => {
@@ -154,7 +226,7 @@ describe('a run on this machine, watched by Prometheus (skipped where there is n
             return -1;
           }
         };
-        await eventually('three processes', () => found() === 3);
+        await eventually('five processes', () => found() === 5);
         training.signal('SIGTERM');
         await training.ended;
         await eventually('none is left', () => found() === 0);

@@ -63,6 +63,12 @@ describe('the rules', () => {
     );
     expect(tested.sort()).toEqual(alerts.map(({ alert }) => alert).sort());
   });
+
+  it('has a value to expect of each recorded series', () => {
+    const { tests } = parse(textOf(testsFile)) as { tests: { promql_expr_test?: { expr: string }[] }[] };
+    const expected = tests.flatMap(({ promql_expr_test = [] }) => promql_expr_test.map(({ expr }) => expr)).join(' ');
+    expect([...recorded].filter((name) => !expected.includes(name))).toEqual([]);
+  });
 });
 
 describe.skipIf(!hasPromtool)('promtool (skipped where there is none)', () => {

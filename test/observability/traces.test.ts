@@ -107,6 +107,37 @@ describe('a run of two workers with a collector', () => {
 });
 
 it(
+  'a run with shards sends what they do with gradients and versions as theirs, within what their workers do',
+  async () => {
+    await using receiver = await OtlpReceiver.start();
+    const endpoint = `OTEL_EXPORTER_OTLP_ENDPOINT=${receiver.endpoint}`;
+    const traced = withEnvironment(endpoint, 'OTEL_BSP_SCHEDULE_DELAY=200');
+    const run = cluster.at('sharded');
+    await cluster.trained(run, { ...traced, set: { ...traced.set, 'cluster.parameterShards': 2 } });
+    expect(bitsOf(run)).toEqual(bitsOf(plain));
+    const { spans } = receiver;
+    for (const [name, within] of [
+      ['sum', 'push'],
+      ['send version', 'pull'],
+    ] as const) {
+      const found = spans.filter((span) => span.name === name && span.service === 'showtell-ps');
+      // On a busy machine a worker may be ended before its last spans are sent.
+      const parents = found.flatMap(({ parent, trace }) => {
+        expect(parent).not.toBe('');
+        return spans.filter((span) => span.id === parent && span.trace === trace);
+      });
+      expect(parents.length, name).toBeGreaterThan(0);
+      for (const parent of parents) expect(parent).toMatchObject({ name: within, service: 'showtell-worker' });
+    }
+    const steps = spans.filter(({ name, service }) => name === 'sum' && service === 'showtell-ps');
+    expect(new Set(steps.map(({ attributes }) => attributes['showtell.step']))).toEqual(
+      new Set([0, 1, 2, 3, 4, 5, 6, 7]),
+    );
+  },
+  5 * minutes,
+);
+
+it(
   'a run whose collector is away trains to the same bits, ends in time, and says so in its log',
   async () => {
     const run = cluster.at('unheard');

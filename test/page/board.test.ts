@@ -2,6 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import {
   browserSuite,
+  dragFinger,
   expectAccessible,
   expectNoSidewaysScroll,
   haveChromium,
@@ -9,6 +10,7 @@ import {
   needsChromium,
   phone,
   untilTrue,
+  walkByTab,
 } from '../support/browser.js';
 import { eventually } from '../support/eventually.js';
 import { LocalCluster } from '../support/local-run.js';
@@ -70,6 +72,21 @@ describe.skipIf(!haveChromium)(`showtell board, in a browser (${needsChromium})`
     await expectAccessible(page);
   });
 
+  it('is walked by Tab alone, every control seen to have the focus in its turn', async () => {
+    await makeRun(cluster.at('walked'), { steps: 60, everySteps: 20 });
+    const page = await browser.open(await board([cluster.at('walked')]));
+    await page.locator('#plot-loss').scrollIntoViewIfNeeded();
+    await page.getByRole('button', { name: 'zoom in' }).click();
+    const names = await walkByTab(page);
+    expect(names[0]).toBe('to the run');
+    for (const name of ['earlier steps', 'zoom in', 'zoom out', 'later steps', 'all', 'Evaluation'])
+      expect(names).toContain(name);
+    expect(names.filter((name) => name.includes('Arrow keys move'))).toHaveLength(await page.locator('.plot').count());
+    // And back.
+    await page.keyboard.press('Shift+Tab');
+    expect(await page.evaluate('controls.indexOf(document.activeElement)')).toBe(names.length - 2);
+  });
+
   it('compares several, and shows each', async () => {
     await makeRun(cluster.at('first'), { steps: 300, everySteps: 50 });
     await makeRun(cluster.at('second'), { steps: 500, everySteps: 50, seed: 2 });
@@ -91,10 +108,31 @@ describe.skipIf(!haveChromium)(`showtell board, in a browser (${needsChromium})`
 
   it('fits a phone, where the pointer is a finger', async () => {
     await makeRun(cluster.at('small'), { steps: 100, everySteps: 20 });
-    const page = await browser.open(await board([cluster.at('small')]), { viewport: phone, colorScheme: 'dark' });
+    const options = { viewport: phone, colorScheme: 'dark', hasTouch: true } as const;
+    const page = await browser.open(await board([cluster.at('small')]), options);
     await expectNoSidewaysScroll(page);
     await expectAccessible(page);
     await keepScreenshot(page, 'ended-phone-dark');
+
+    // Across a plot the finger marks what to zoom to, up and down it scrolls; buttons take it too.
+    expect(await page.evaluate("matchMedia('(pointer: coarse)').matches")).toBe(true);
+    const plot = page.locator('#plot-loss .u-over');
+    await plot.scrollIntoViewIfNeeded();
+    await untilTrue(page, `document.querySelector('#plot-loss canvas') !== null`);
+    const box = (await plot.boundingBox())!;
+    const at = (share: number, y: number) => ({ x: box.x + box.width * share, y: box.y + y });
+    await dragFinger(page, at(0.5, 120), at(0.5, 20));
+    expect(await page.textContent('#range')).toBe('all, steps 0 to 100');
+    await untilTrue(page, `document.querySelector('#plot-loss').getBoundingClientRect().y < ${box.y}`);
+    await plot.scrollIntoViewIfNeeded();
+    await page.waitForTimeout(300);
+    const { y } = (await plot.boundingBox())!;
+    await dragFinger(page, { ...at(0.4, 0), y: y + 60 }, { ...at(0.6, 0), y: y + 62 });
+    await untilTrue(page, `/^steps (39|40|41) to (59|60|61)$/.test(document.querySelector('#range').textContent)`);
+    // A tap so soon after the finger was lifted would be the second of two.
+    await page.waitForTimeout(500);
+    await page.getByRole('button', { name: 'all', exact: true }).tap();
+    await untilTrue(page, `document.querySelector('#range').textContent === 'all, steps 0 to 100'`);
   });
 
   it('asks for its token by a form', async () => {

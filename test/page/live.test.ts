@@ -8,6 +8,7 @@ import {
   needsChromium,
   phone,
   untilTrue,
+  walkByTab,
 } from '../support/browser.js';
 import { coordinatorSuite, deedAt } from '../support/coordinator-suite.js';
 import { eventually } from '../support/eventually.js';
@@ -61,9 +62,17 @@ describe.skipIf(!haveChromium)(`the page of a run at work, in a browser (${needs
     await untilTrue(page, `document.querySelector('#state').textContent === 'paused'`);
     await page.getByRole('button', { name: 'Resume' }).click();
     await untilTrue(page, `document.querySelector('#state').textContent === 'training'`);
+    const names = await walkByTab(page);
+    expect(names.slice(0, 4)).toEqual(['to the run', 'Pause', 'Begin joint phase', 'Stop']);
+    expect(names).toContain('workers');
     // Whoever thinks better of it changes nothing.
     await page.getByRole('button', { name: 'Begin joint phase' }).click();
     await expectAccessible(page);
+    // A question keeps the focus to itself until it is answered.
+    const focus = (): Promise<string> => page.evaluate('document.activeElement.textContent');
+    expect(await focus()).toBe('No');
+    await page.keyboard.press('Tab');
+    expect(await focus()).toBe('Yes');
     await page.keyboard.press('Escape');
     await page.getByRole('button', { name: 'Stop' }).click();
     await page.getByRole('button', { name: 'No' }).click();

@@ -19,7 +19,7 @@ export interface BrowserSuite {
   readonly open: (url: string, options?: OpenOptions) => Promise<Page>;
 }
 
-interface OpenOptions extends Pick<BrowserContextOptions, 'colorScheme' | 'viewport'> {
+interface OpenOptions extends Pick<BrowserContextOptions, 'colorScheme' | 'hasTouch' | 'viewport'> {
   /** Messages that the test is about. */
   readonly expected?: RegExp;
   /** Not to wait until the page shows its run. */
@@ -97,4 +97,70 @@ export async function expectAccessible(page: Page): Promise<void> {
 export async function expectNoSidewaysScroll(page: Page): Promise<void> {
   const [wide, window] = await page.evaluate<[number, number]>('[document.documentElement.scrollWidth, innerWidth]');
   expect(wide).toBeLessThanOrEqual(window);
+}
+
+/** Draws a finger over the page, as a touch screen tells it. */
+export async function dragFinger(page: Page, from: Point, to: Point): Promise<void> {
+  const session = await page.context().newCDPSession(page);
+  const touch = (type: 'touchStart' | 'touchMove' | 'touchEnd', touchPoints: Point[]): Promise<unknown> =>
+    session.send('Input.dispatchTouchEvent', { type, touchPoints });
+  await touch('touchStart', [from]);
+  for (let i = 1; i <= 8; i++)
+    await touch('touchMove', [{ x: from.x + ((to.x - from.x) * i) / 8, y: from.y + ((to.y - from.y) * i) / 8 }]);
+  await touch('touchEnd', []);
+  await session.detach();
+}
+
+interface Point {
+  readonly x: number;
+  readonly y: number;
+}
+
+/** What one press of Tab came to. */
+interface Stop {
+  /** Of the controls in the order of the document; -1: none of them. */
+  readonly index: number;
+  readonly name: string;
+  readonly hasOutline: boolean;
+  readonly isInSight: boolean;
+  /** From the top of the page. */
+  readonly top: number;
+}
+
+/**
+ * Presses Tab through the whole page: every control that can be used is reached, once and in the order of the document, which goes
+ * down the page; is seen to have the focus; and is in sight then.
+ * @returns the controls' names
+ */
+export async function walkByTab(page: Page): Promise<string[]> {
+  await page.evaluate(`
+    document.body.tabIndex = -1;
+    document.body.focus();
+    document.body.removeAttribute('tabindex');
+    window.controls = [...document.querySelectorAll('a[href], button, input, select, textarea, summary, [tabindex]')].filter(
+      (one) => one.tabIndex >= 0 && one.disabled !== true && one.checkVisibility());`);
+  const count = await page.evaluate<number>('controls.length');
+  const stops: Stop[] = [];
+  for (let i = 0; i < count; i++) {
+    await page.keyboard.press('Tab');
+    const stop = await page.evaluate<Stop>(`(() => {
+      const one = document.activeElement;
+      const { outlineStyle, outlineWidth } = getComputedStyle(one);
+      const { top, bottom, left, right } = one.getBoundingClientRect();
+      return {
+        index: controls.indexOf(one),
+        name: one.getAttribute('aria-label') ?? one.labels?.[0]?.textContent ?? one.textContent,
+        hasOutline: outlineStyle !== 'none' && parseFloat(outlineWidth) >= 1,
+        isInSight: bottom > 0 && top < innerHeight && right > 0 && left < innerWidth,
+        top: top + scrollY,
+      };
+    })()`);
+    expect(stop, `control ${i}, after ${stops.at(-1)?.name ?? 'nothing'}`).toMatchObject({
+      ...{ index: i, hasOutline: true, isInSight: true },
+    });
+    // Neighbours of one row do not begin at quite the same height.
+    if (i > 1) expect(stop.top, stop.name).toBeGreaterThan((stops.at(-1)?.top ?? 0) - 60);
+    stops.push(stop);
+  }
+  return stops.map(({ name }) => name);
 }

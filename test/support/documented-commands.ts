@@ -1,9 +1,9 @@
 import { chmodSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 
-/** Programs by which a line of code in the documentation is known for a command. */
+/** Programs by which a line of code in the documentation is known for a command, where its block does not say that it is one. */
 const programs =
-  /^(?:\$ )?(?:[A-Z_]+=\S+\s+)*(?:npx|npm|showtell|node|kubectl|docker|curl|apt-get|prometheus|promtool|python3|tail|grafana)\b/;
+  /^(?:\$ )?(?:[A-Z_]+=(?:\$\([^)]*\)|\S+)\s+)*(?:npx|npm|showtell|node|kubectl|docker|curl|apt-get|prometheus|promtool|python3|tail|cat|grafana)\b/;
 
 /** Forms of a command with parts that may be left out are no command. */
 const isForm = (command: string): boolean => /\[--|\[@/.test(command);
@@ -16,26 +16,33 @@ export const documentedPages = [
 ];
 
 /**
- * The commands on a page, in blocks of any kind of fence but for tables of help (`text`) and in indented ones: one line each, what
- * follows them as a remark left out, the lines of a here-document kept.
+ * The commands on a page: every line of a block of `sh`, and of plain fences and indented blocks those that name a program; not of
+ * tables of help (`text`). One line each, what follows them as a remark left out, the lines of a here-document kept.
  */
 export function commandsOn(page: string): string[] {
   const commands: string[] = [];
-  for (const block of codeBlocks(readFileSync(page, 'utf8')))
-    for (const line of logicalLines(block).map((each) => each.trim()))
-      if (programs.test(line) && !isForm(line)) commands.push(withoutRemark(line));
+  for (const { language, text } of codeBlocks(readFileSync(page, 'utf8')))
+    for (const line of logicalLines(text).map((each) => each.trim()))
+      if ((language === 'sh' || programs.test(line)) && !isForm(line) && !/^(?:#|$)/.test(line))
+        commands.push(withoutRemark(line));
   return commands;
 }
 
-function codeBlocks(text: string): string[] {
-  const fenced = [...text.matchAll(/^```(\w*)\n(.*?)^```$/gms)].filter(([, language]) =>
-    ['', 'sh'].includes(language ?? ''),
-  );
-  const plain = text.replace(/^```.*?^```$/gms, '');
-  const indented = [...plain.matchAll(/^\n((?: {4}.*\n|\n(?= {4}))+)/gm)].map(([, block = '']) =>
-    block.replace(/^ {4}/gm, ''),
-  );
-  return [...fenced.map(([, , block = '']) => block), ...indented];
+interface CodeBlock {
+  readonly language: string;
+  readonly text: string;
+}
+
+function codeBlocks(page: string): CodeBlock[] {
+  const fenced = [...page.matchAll(/^```(\w*)\n(.*?)^```$/gms)]
+    .map(([, language = '', text = '']) => ({ language, text }))
+    .filter(({ language }) => ['', 'sh'].includes(language));
+  const plain = page.replace(/^```.*?^```$/gms, '');
+  const indented = [...plain.matchAll(/^\n((?: {4}.*\n|\n(?= {4}))+)/gm)].map(([, block = '']) => ({
+    language: '',
+    text: block.replace(/^ {4}/gm, ''),
+  }));
+  return [...fenced, ...indented];
 }
 
 function logicalLines(block: string): string[] {

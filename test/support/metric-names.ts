@@ -1,18 +1,20 @@
 import { coordinatorSeries, openCoordinatorMetrics } from '@showtell/coordinator/metrics.js';
+import { openShardMetrics, shardSeries } from '@showtell/coordinator/parameter-server/shard-metrics.js';
 import type { SeriesRow } from '@showtell/shared/service/series.js';
 import { openWorkerMetrics, workerSeries } from '@showtell/worker/metrics.js';
 import { openServeMetrics, serveSeries } from '@showtell/worker/serve/metrics.js';
 
-const rows = new Map<string, SeriesRow>(
-  [...Object.values(coordinatorSeries), ...Object.values(workerSeries), ...Object.values(serveSeries)].map((row) => [
-    row.name,
-    row,
-  ]),
-);
+const tables: readonly Readonly<Record<string, SeriesRow>>[] = [
+  coordinatorSeries,
+  shardSeries,
+  workerSeries,
+  serveSeries,
+];
+const rows = new Map(tables.flatMap((table) => Object.values(table)).map((row) => [row.name, row]));
 
 /** What prom-client gives beside the tables. */
 const ofProcess = new Set(
-  [openCoordinatorMetrics(), openWorkerMetrics(), openServeMetrics()].flatMap(({ registry }) =>
+  [openCoordinatorMetrics(), openShardMetrics(), openWorkerMetrics(), openServeMetrics()].flatMap(({ registry }) =>
     registry.getMetricsAsArray().map(({ name }) => name),
   ),
 );

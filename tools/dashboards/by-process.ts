@@ -13,3 +13,7 @@ export const byWorker = (expression: string): string => named(`sum by (namespace
 /** What every process says of itself, of coordinators only. */
 export const ofCoordinator = (series: string): string =>
   `${series} and on (namespace, instance) ${of('showtell_run_info')}`;
+
+/** What every process says of itself, of the parameter server's shards only. */
+export const ofShard = (series: string): string =>
+  `${series} and on (namespace, instance) ${of('showtell_shard_open')}`;

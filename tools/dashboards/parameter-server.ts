@@ -1,4 +1,4 @@
-import { ofCoordinator, byWorker, worker } from './by-process.js';
+import { ofCoordinator, ofShard, byWorker, worker } from './by-process.js';
 import { dashboard, lines, mean, number, of, rate } from './grafana.js';
 
 export const parameterServer = dashboard({
@@ -70,6 +70,52 @@ export const parameterServer = dashboard({
           'Moving one version of the parameters to a worker, or one gradient here until its verdict, by the way the bytes went: the mean.',
         unit: 's',
         queries: { '{{direction}}, {{way}}': mean('showtell_worker_exchange_seconds', { by: ['direction', 'way'] }) },
+      }),
+    ],
+    'Shards (of runs with several)': [
+      lines({
+        title: 'Shards open',
+        description: "Shards that the run's coordinator has opened; fewer than there are: one was lost, or waits.",
+        unit: 'none',
+        min: 0,
+        queries: {
+          '{{app_kubernetes_io_instance}}': `sum by (app_kubernetes_io_instance) (${of('showtell_shard_open')})`,
+        },
+      }),
+      lines({
+        title: 'Gradients at the shards',
+        description:
+          'Parts of gradients that workers left, and that the coordinator had added, found missing or not finite, or that were refused.',
+        unit: 'ops',
+        color: { added: 'green', missing: 'red', 'not-finite': 'red', refused: 'yellow' },
+        queries: { '{{outcome}}': `sum by (outcome) (${rate('showtell_shard_gradients_total')})` },
+      }),
+      lines({
+        title: 'Version of each shard',
+        description: 'Updates applied to the current version. Shards of one run go together.',
+        unit: 'none',
+        queries: { '{{app_kubernetes_io_instance}}, {{instance}}': of('showtell_shard_step') },
+      }),
+      lines({
+        title: 'Parameters of each shard',
+        description: 'Bytes of the parameters that it holds, its part of the run.',
+        unit: 'bytes',
+        ...{ stack: true, min: 0 },
+        queries: { '{{app_kubernetes_io_instance}}, {{instance}}': of('showtell_shard_parameters_bytes') },
+      }),
+      lines({
+        title: 'Processor of each shard',
+        description: 'Processor cores in use, its threads included.',
+        unit: 'short',
+        min: 0,
+        queries: { '{{app_kubernetes_io_instance}}, {{instance}}': ofShard(rate('process_cpu_seconds_total')) },
+      }),
+      lines({
+        title: 'Memory of each shard',
+        description: 'Resident memory: versions, what the optimizer keeps, and gradients that wait.',
+        unit: 'bytes',
+        min: 0,
+        queries: { '{{app_kubernetes_io_instance}}, {{instance}}': ofShard(of('process_resident_memory_bytes')) },
       }),
     ],
     Process: [

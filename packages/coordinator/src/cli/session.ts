@@ -156,8 +156,8 @@ async function startShards(
     count,
     host,
     logFolder: folder.at('logs'),
-    onStart: (name, pid, restarts) => {
-      announceChild(folder.path, name, pid, { role: 'parameter-server' });
+    onStart: (name, { pid, restarts, http }) => {
+      announceChild(folder.path, name, pid, { role: 'parameter-server', http });
       if (restarts > 0) log.warn('a shard had ended and was started again', { shard: name, pid, restarts });
     },
   });

@@ -56,7 +56,7 @@ ${columns('worker', 'now', 'units', 'engine at work', 'memory', 'host', 'pid')}<
 </section>
 <section aria-labelledby="plots-title">
 <h2 id="plots-title">How it learns</h2>
-<p class="note of-run">Blue ground: only the decoder trains, on a frozen encoder. Pink ground: both train. Drag over a plot to zoom in.</p>
+<p class="note of-run">Blue ground: only the decoder trains, on a frozen encoder. Pink ground: both train. Drag over a plot, or draw a finger across it, to zoom in.</p>
 <div class="toolbar" role="toolbar" aria-label="range of steps">
 <button type="button" id="earlier" aria-label="earlier steps">◀</button>
 <button type="button" id="zoom-in" aria-label="zoom in">+</button>

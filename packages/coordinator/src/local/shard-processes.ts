@@ -7,39 +7,50 @@ import { freePort } from './free-port.js';
 const graceMs = 2_000;
 const main = fileURLToPath(new URL('../cli/main.js', import.meta.url));
 
+interface StartedShard {
+  readonly pid: number;
+  readonly restarts: number;
+  readonly http: string;
+}
+
+interface Ports {
+  readonly grpc: number;
+  readonly http: number;
+}
+
 export interface ShardProcessesOptions {
   readonly count: number;
   /** Where they listen. */
   readonly host: string;
   readonly logFolder: string;
-  /** Called with every process started, the first of each too. */
-  readonly onStart: (name: string, pid: number, restarts: number) => void;
+  /** Called with every process started, the first of each too. `http` is where its /metrics will be. */
+  readonly onStart: (name: string, started: StartedShard) => void;
 }
 
-/** A run's own shards of the parameter server: child processes, each started again on its port when it ends before its time. */
+/** A run's own shards of the parameter server: child processes, each started again on its ports when it ends before its time. */
 export class ShardProcesses implements AsyncDisposable {
   readonly #children: ChildProcess[] = [];
   #stopping = false;
 
   private constructor(
     private readonly options: ShardProcessesOptions,
-    private readonly ports: readonly number[],
+    private readonly ports: readonly Ports[],
   ) {}
 
   static async start(options: ShardProcessesOptions): Promise<ShardProcesses> {
-    const ports: number[] = [];
-    while (ports.length < options.count) ports.push(await freePort());
+    const ports: Ports[] = [];
+    while (ports.length < options.count) ports.push({ grpc: await freePort(), http: await freePort() });
     const processes = new ShardProcesses(options, ports);
-    for (const shard of ports.keys()) processes.#start(shard, 0);
+    for (const [shard, place] of ports.entries()) processes.#start(shard, place, 0);
     return processes;
   }
 
   /** host:port of each. */
   get addresses(): string[] {
-    return this.ports.map((port) => `${this.options.host}:${port}`);
+    return this.ports.map(({ grpc }) => `${this.options.host}:${grpc}`);
   }
 
-  #start(shard: number, restarts: number): void {
+  #start(shard: number, ports: Ports, restarts: number): void {
     const { host, logFolder, onStart } = this.options;
     const name = `ps-${shard + 1}`;
     const args = [
@@ -48,21 +59,21 @@ export class ShardProcesses implements AsyncDisposable {
       '--host',
       host,
       '--grpc-port',
-      String(this.ports[shard] ?? 0),
+      String(ports.grpc),
       '--http-port',
-      '0',
+      String(ports.http),
       '--parent',
     ];
     const child = startChild(process.execPath, args, { logFile: join(logFolder, `${name}.log`) });
     this.#children[shard] = child;
-    onStart(name, child.pid ?? 0, restarts);
+    onStart(name, { pid: child.pid ?? 0, restarts, http: `http://${host}:${ports.http}` });
     child.once('exit', () => {
       child.stdin?.destroy();
       if (this.#stopping) return;
       // Not at once: one that cannot start would start all the time.
       setTimeout(
         () => {
-          if (!this.#stopping) this.#start(shard, restarts + 1);
+          if (!this.#stopping) this.#start(shard, ports, restarts + 1);
         },
         100 * Math.min(restarts, 50),
       ).unref();

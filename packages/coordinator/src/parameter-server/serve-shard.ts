@@ -5,6 +5,7 @@ import { onlyRole } from '@showtell/shared/rpc/only-roles.js';
 import { sealedParameterService, sealedShardService } from '@showtell/shared/rpc/sealed-service.js';
 import { processTls } from '@showtell/shared/security/tls-folder.js';
 import type { Logger } from '@showtell/shared/service/log.js';
+import { noTracing, type Tracing } from '@showtell/shared/service/tracing.js';
 import { modelParameters } from '../model-parameters.js';
 import { listenUntilDisposed } from '../listen-until-disposed.js';
 import { noteRefusals } from '../security/note-refusals.js';
@@ -21,6 +22,8 @@ export interface ServeShardOptions {
   /** The parameters of a job; by default its model's. */
   readonly parametersOf?: ShardHostOptions['parametersOf'];
   readonly log: Logger;
+  /** Where the spans of what workers ask begin; none by default. */
+  readonly tracing?: Tracing;
 }
 
 /** A shard that serves whichever run opens it. */
@@ -38,11 +41,12 @@ export async function serveShard({
   series,
   log,
   parametersOf = modelParameters,
+  tracing = noTracing,
 }: ServeShardOptions): Promise<ServedShard> {
   const tls = processTls();
   const onRefused = noteRefusals(log, series);
   const shard = new ShardHost({
-    ...{ series, log, parametersOf, onRefused },
+    ...{ series, log, parametersOf, onRefused, tracing },
     sharedMemory: existsSync('/dev/shm') ? '/dev/shm' : null,
     secured: tls !== null,
   });

@@ -19,6 +19,7 @@ import { openWindow } from '@showtell/shared/job/asynchronous.js';
 import { type Job, jobSchema } from '@showtell/shared/job/job.js';
 import type { OnRefused } from '@showtell/shared/security/refusal.js';
 import type { Logger } from '@showtell/shared/service/log.js';
+import type { Tracing } from '@showtell/shared/service/tracing.js';
 import { sendToEnd } from '@showtell/shared/rpc/tensor-stream.js';
 import { isSegmentName } from '@showtell/shared/tensors/gradient-body.js';
 import { allocateSegments, type ParameterLayout } from '@showtell/shared/tensors/layout.js';
@@ -51,6 +52,7 @@ export interface ShardHostOptions {
   readonly series: ShardSeries;
   readonly parametersOf: (job: Job) => Pick<ShardOptions, 'specs'> & { readonly layout: ParameterLayout };
   readonly log: Logger;
+  readonly tracing: Tracing;
   /** Whether callers show certificates. */
   readonly secured: boolean;
   readonly onRefused: OnRefused;
@@ -117,7 +119,7 @@ export class ShardHost implements AsyncDisposable {
       pinVersion: (id) => this.#pinVersion(served, id),
       push: (header, chunks) => this.#leave(served, header, chunks),
     };
-    return calls.guard(parameterHandlers(part, undefined, undefined, calls.headerFault));
+    return calls.guard(parameterHandlers(part, undefined, this.options.tracing, calls.headerFault));
   }
 
   /** For the coordinator. */

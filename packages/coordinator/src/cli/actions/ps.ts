@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { serveHttp } from '@showtell/shared/service/http.js';
 import { openLog } from '@showtell/shared/service/log.js';
+import { openTracing } from '@showtell/shared/service/open-tracing.js';
 import { serveShard } from '../../parameter-server/serve-shard.js';
 import { openShardMetrics } from '../../parameter-server/shard-metrics.js';
 
@@ -31,7 +32,8 @@ export async function serveUntilTold({ host, grpcPort, httpPort, parent }: PsOpt
   };
   if (parent === true) process.stdin.on('end', onParentGone).on('close', onParentGone).resume();
   const { registry, series } = openShardMetrics();
-  await using shard = await serveShard({ host, port: grpcPort, series, log });
+  await using tracing = await openTracing({ service: 'showtell-ps', log });
+  await using shard = await serveShard({ host, port: grpcPort, series, log, tracing });
   await using http = await serveHttp({
     ...{ host, port: httpPort, registry, what: "the shard's metrics", setting: '--http-port' },
     ready: () => (shard.isOpen ? true : 'no coordinator has opened it'),

@@ -34,7 +34,7 @@ export interface PlotSpec {
 export type PlotData = UPlot.AlignedData;
 
 export interface PlotEvents {
-  /** A stretch was marked with the pointer. */
+  /** A stretch was marked with mouse, finger or pen. */
   readonly marked: (range: Range) => void;
   readonly all: () => void;
   readonly key: (event: KeyboardEvent) => void;
@@ -186,13 +186,13 @@ export class Plot {
         drawClear: [(plot) => this.#drawPhases(plot, color('decoder-tint'), color('joint-tint'))],
         setCursor: [(plot) => this.#tellValues(plot)],
         setData: [(plot) => this.#tellValues(plot)],
-        ready: [(plot) => this.#tellValues(plot)],
+        ready: [(plot) => this.#tellValues(plot), markByFinger],
         setSelect: [
           (plot) => {
             const { left, width: wide } = plot.select;
+            plot.setSelect(nothing, false);
             if (wide < 4) return;
             events.marked({ min: plot.posToVal(left, 'x'), max: plot.posToVal(left + wide, 'x') });
-            plot.setSelect({ left: 0, width: 0, top: 0, height: 0 }, false);
           },
         ],
       },
@@ -237,6 +237,37 @@ export class Plot {
       points: { show: dots === true, size: 5, stroke: color(name), fill: card },
     }));
   }
+}
+
+const nothing = { left: 0, width: 0, top: 0, height: 0 };
+
+/**
+ * A finger or a pen marks a stretch as the mouse does, to which alone the library listens; up and down a finger scrolls the page
+ * (`touch-action` in the style sheet), and the browser then cancels the pointer.
+ */
+function markByFinger(plot: UPlot): void {
+  const { over } = plot;
+  let from: number | null = null;
+  const select = (event: PointerEvent, isWhole: boolean): void => {
+    if (from === null) return;
+    const { left, width, height: tall } = over.getBoundingClientRect();
+    const to = Math.min(Math.max(event.clientX - left, 0), width);
+    plot.setSelect({ left: Math.min(from, to), width: Math.abs(to - from), top: 0, height: tall }, isWhole);
+  };
+  over.addEventListener('pointerdown', (event) => {
+    if (event.pointerType === 'mouse' || !event.isPrimary) return;
+    from = event.clientX - over.getBoundingClientRect().left;
+    over.setPointerCapture(event.pointerId);
+  });
+  over.addEventListener('pointermove', (event) => select(event, false));
+  over.addEventListener('pointerup', (event) => {
+    select(event, true);
+    from = null;
+  });
+  over.addEventListener('pointercancel', () => {
+    from = null;
+    plot.setSelect(nothing, false);
+  });
 }
 
 function span(low: number | null, high: number | null, { yMin, yMax }: PlotSpec): [number, number] {
