@@ -4,7 +4,7 @@ import { commandsOn, documentedPages } from '../support/documented-commands.js';
 import { LocalCluster } from '../support/local-run.js';
 import { haveTensorflow } from '../support/tensorflow.js';
 import { byHand, elsewhere } from './elsewhere.js';
-import { inCluster } from './in-cluster.js';
+import { cleaningUp, inCluster } from './in-cluster.js';
 import { joins, Reader } from './reader.js';
 import { stepsOf, type Step } from './steps.js';
 
@@ -18,7 +18,7 @@ const withoutNpx = (command: string): string => command.replace(/^npx /, '');
 
 describe('the documentation’s commands', () => {
   const written = documentedPages.flatMap((page) => commandsOn(page).map((command) => ({ page, command })));
-  const run = [...steps.map(({ command }) => command), ...inCluster, joins];
+  const run = [...steps.map(({ command }) => command), ...inCluster, ...cleaningUp, joins];
   const listed = [...run, ...Object.keys(elsewhere), ...Object.keys(byHand)].map(withoutNpx);
 
   it('are each run here, or listed with the test that runs them', () => {

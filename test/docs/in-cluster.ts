@@ -23,6 +23,10 @@ export const inCluster = [
   'kubectl apply --server-side -k deploy/grafana',
   'kubectl apply --server-side -n default -k deploy/k8s/pod-monitor',
   'kubectl apply --server-side -n showtell-system -k deploy/k8s/pod-monitor',
+] as const;
+
+/** What takes away what those made: run after them. */
+export const cleaningUp = [
   `kubectl patch trainingjob captions --type=merge --patch '{"metadata":{"finalizers":null}}'`,
   'kubectl delete trainingjobs --all --all-namespaces',
   'kubectl delete -k deploy/k8s/operator',

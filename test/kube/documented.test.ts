@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { inCluster } from '../docs/in-cluster.js';
+import { cleaningUp, inCluster } from '../docs/in-cluster.js';
 import { showtellOnPath } from '../support/documented-commands.js';
 import { Kube, noKube } from '../support/kube.js';
 import { installPrometheusDefinitions } from '../support/prometheus-operator.js';
@@ -35,13 +35,13 @@ describe.skipIf(noKube !== null)(
       rmSync(folder, { recursive: true, force: true });
     });
 
-    it.for(inCluster)('%s', (documented, context) => {
+    function run(documented: string, skip: (why: string) => never): void {
       // What NAME stands for in the words around it: here the job of the overlay.
       const command = documented.replaceAll('NAME', 'showtell');
       if (command.startsWith('kubectl delete pod'))
         kube.must(['wait', '--for=create', 'pod/showtell-coordinator-0', '--timeout=60s']);
       if (/deploy\/(?:prometheus|k8s\/pod-monitor)$/.test(command) && !hasDefinitions)
-        return context.skip('no Go, or its module proxy is out of reach');
+        skip('no Go, or its module proxy is out of reach');
       // What watches does so until it is told to end.
       const isEndless = / -w$/.test(command);
       const env = { ...process.env, PATH: path, KUBECONFIG: kube.kubeconfig };
@@ -50,7 +50,9 @@ describe.skipIf(noKube !== null)(
       const done = spawnSync(program, args, { cwd: folder, env, encoding: 'utf8' });
       expect(done.status, done.stdout + done.stderr).toBe(isEndless ? 124 : 0);
       expect(done.stdout).not.toBe('');
-    });
+    }
+
+    it.for(inCluster)('%s', (documented, { skip }) => run(documented, skip));
 
     it('leaves what they were meant for', () => {
       const keys = (secret: string): string[] => {
@@ -65,5 +67,7 @@ describe.skipIf(noKube !== null)(
       };
       expect(spec.storage.data.bucket).toBe('mscoco');
     });
+
+    it.for(cleaningUp)('%s', (documented, { skip }) => run(documented, skip));
   },
 );
