@@ -2,7 +2,7 @@ import type { Job, JobInput } from '@showtell/shared/job/job.js';
 
 /**
  * A run of seconds that has all that a fault can hit: both phases, a checkpoint every other step, momentum (the
- * optimizer's state counts), two passes over thirty records, leases so short that they run out.
+ * optimizer's state counts), more than one pass over thirty records, leases so short that they run out.
  */
 export const labJob = {
   name: 'lab',

@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest';
 import { canBfloat16, instructionSets } from '@showtell/worker/engine/tensorflow/instruction-sets.js';
+import { kept } from '../support/kept.js';
 import { LocalCluster } from '../support/local-run.js';
 
 const cluster = LocalCluster.open();
@@ -50,7 +51,8 @@ it.skipIf(!has)(
     const [wide, narrow] = await Promise.all(
       (['float32', 'bfloat16'] as const).map(async (precision) => {
         const outcomes: Outcome[] = [];
-        for (const seed of seeds) outcomes.push(await outcome(precision, seed, job));
+        for (const seed of seeds)
+          outcomes.push(await kept(`demo ${precision} ${seed}`, () => outcome(precision, seed, job)));
         return {
           lossPerWord: mean(outcomes.map(({ lossPerWord }) => lossPerWord)),
           bleu4: mean(outcomes.map(({ bleu4 }) => bleu4)),
