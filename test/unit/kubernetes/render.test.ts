@@ -171,6 +171,36 @@ describe('the objects of a job', () => {
     expect(JSON.stringify(render({}))).not.toMatch(/tls/i);
   });
 
+  it.each([
+    ['http://collector.monitoring:4318', 4318],
+    ['https://traces.example.org/otlp', 443],
+    ['http://collector.monitoring', 80],
+  ])('send traces to a collector that is named, %s, and reach its port', (endpoint, port) => {
+    const job = { cluster: { parameterShards: 2 } };
+    const objects = render({ job, tracing: { endpoint, ratio: 0.5 } });
+    for (const [kind, role] of [
+      ['StatefulSet', 'coordinator'],
+      ['StatefulSet', 'ps'],
+      ['Job', 'worker'],
+    ] as const) {
+      const { spec } = find(objects, kind, `a-${role}`) as unknown as {
+        spec: { template: { spec: { containers: { env: object[] }[] } } };
+      };
+      expect(spec.template.spec.containers[0]?.env, role).toEqual(
+        expect.arrayContaining([
+          { name: 'OTEL_EXPORTER_OTLP_ENDPOINT', value: endpoint },
+          { name: 'OTEL_TRACES_SAMPLER', value: 'parentbased_traceidratio' },
+          { name: 'OTEL_TRACES_SAMPLER_ARG', value: '0.5' },
+        ]),
+      );
+      const { egress } = find(objects, 'NetworkPolicy', `a-${role}`).spec as { egress: object[] };
+      expect(egress, role).toContainEqual({ ports: [{ protocol: 'TCP', port }] });
+      expect(JSON.stringify(egress), role).toContain('"port":53');
+    }
+    expect(JSON.stringify(render({ job }))).not.toContain('OTEL');
+    expect(() => render({ tracing: { endpoint: 'collector:4318' } })).toThrow('spec.tracing.endpoint');
+  });
+
   it('run as nobody, with a root that cannot be written and no token', () => {
     const pods = render({ workers: { gpus: 1 }, job: { engine: { device: 'cuda' } } }).flatMap(({ spec }) => {
       const { template } = (spec ?? {}) as { template?: { spec: Record<string, unknown> } };

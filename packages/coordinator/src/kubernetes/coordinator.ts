@@ -16,6 +16,7 @@ import {
   serviceAccount,
   temporary,
   tlsAccess,
+  tracingVariables,
 } from './pod.js';
 import { valueOf } from './quantity.js';
 import { shardAddresses } from './shards.js';
@@ -90,6 +91,7 @@ export function coordinatorObjects(job: TrainingJob): Manifest[] {
                   },
                   ...(spec.storage.data.bucket === '' ? [] : [{ name: 'SHOWTELL_CACHE', value: cacheFolder }]),
                   ...tls.env,
+                  ...tracingVariables(job),
                 ],
                 // Else the condition of the TrainingJob could say no more than an exit code.
                 terminationMessagePolicy: 'FallbackToLogsOnError',

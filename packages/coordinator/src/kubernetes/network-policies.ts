@@ -34,12 +34,14 @@ export function networkPolicies(job: TrainingJob): Manifest[] {
   const { nats: elsewhere } = job.spec.storage.data;
   const toNats = { to: [pods('nats')], ports: [tcp(ports.nats)] };
   const toData = elsewhere === '' ? [] : [{ ports: [tcp(Number(new URL(elsewhere).port || ports.nats))] }];
+  const { endpoint } = job.spec.tracing;
+  const toCollector = endpoint === '' ? [] : [{ ports: [tcp(portOf(new URL(endpoint)))] }];
   const isDivided = shardAddresses(job).length > 0;
   const toShards = isDivided ? [{ to: [pods('ps')], ports: [tcp(ports.shardGrpc)] }] : [];
   const shards = policy(
     'ps',
     [{ from: [pods('coordinator'), pods('worker')], ports: [tcp(ports.shardGrpc)] }, { ports: [tcp(ports.shardHttp)] }],
-    [],
+    toCollector.length === 0 ? [] : [...toCollector, dns],
   );
   return [
     ...(isDivided ? [shards] : []),
@@ -47,12 +49,18 @@ export function networkPolicies(job: TrainingJob): Manifest[] {
     policy(
       'coordinator',
       [{ from: [pods('worker')], ports: [tcp(ports.grpc)] }, { ports: [tcp(ports.coordinatorHttp)] }],
-      [toNats, ...toShards, ...toData, dns],
+      [toNats, ...toShards, ...toData, ...toCollector, dns],
     ),
     policy(
       'worker',
       [{ ports: [tcp(ports.workerHttp)] }],
-      [toNats, ...toShards, ...toData, { to: [pods('coordinator')], ports: [tcp(ports.grpc)] }, dns],
+      [toNats, ...toShards, ...toData, ...toCollector, { to: [pods('coordinator')], ports: [tcp(ports.grpc)] }, dns],
     ),
   ];
+}
+
+/** An address without a port means the protocol's. */
+function portOf({ port, protocol }: URL): number {
+  if (port !== '') return Number(port);
+  return protocol === 'https:' ? 443 : 80;
 }

@@ -116,6 +116,17 @@ export function tlsAccess({ spec }: TrainingJob, role: Role) {
   };
 }
 
+/** OpenTelemetry's own variables, where traces are asked for. */
+export function tracingVariables({ spec }: TrainingJob): { readonly name: string; readonly value: string }[] {
+  const { endpoint, ratio } = spec.tracing;
+  if (endpoint === '') return [];
+  return [
+    { name: 'OTEL_EXPORTER_OTLP_ENDPOINT', value: endpoint },
+    { name: 'OTEL_TRACES_SAMPLER', value: 'parentbased_traceidratio' },
+    { name: 'OTEL_TRACES_SAMPLER_ARG', value: String(ratio) },
+  ];
+}
+
 export const temporary = {
   volume: { name: 'tmp', emptyDir: {} },
   mount: { name: 'tmp', mountPath: '/tmp' },

@@ -9,6 +9,7 @@ import {
   serviceAccount,
   temporary,
   tlsAccess,
+  tracingVariables,
 } from './pod.js';
 import type { TrainingJob } from './training-job.js';
 
@@ -26,6 +27,7 @@ export function shardObjects(job: TrainingJob): Manifest[] {
   const replicas = shardAddresses(job).length;
   // It plays the coordinator's part.
   const tls = tlsAccess(job, 'coordinator');
+  const env = [...tls.env, ...tracingVariables(job)];
   if (replicas === 0) return [];
   return [
     serviceAccount(job, 'ps'),
@@ -55,7 +57,7 @@ export function shardObjects(job: TrainingJob): Manifest[] {
               livenessProbe: { ...httpGet('/healthz', 'http'), timeoutSeconds: 5, failureThreshold: 12 },
               resources: resourcesOf(spec.resources.shards),
               securityContext: containerSecurity,
-              ...(tls.env.length === 0 ? {} : { env: tls.env }),
+              ...(env.length === 0 ? {} : { env }),
               volumeMounts: [...tls.mounts, temporary.mount],
             },
           ],

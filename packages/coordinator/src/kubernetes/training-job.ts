@@ -117,6 +117,16 @@ export const trainingJobSpecSchema = z
       .describe(
         'Beginning of three Secrets\' names, TLS-coordinator, TLS-worker and TLS-nats, with the files that "showtell certs" puts in the folders of these roles; empty: no TLS.',
       ),
+    tracing: z
+      .strictObject({
+        endpoint: z
+          .string()
+          .regex(/^(https?:\/\/[^/]+(\/.*)?)?$/, 'an address such as http://collector.monitoring:4318')
+          .default('')
+          .describe('Collector that takes traces as OTLP over HTTP (docs/observability.md); empty: none are made.'),
+        ratio: z.number().min(0).max(1).default(0.01).describe('Share of the traces that are kept.'),
+      })
+      .prefault({}),
     suspend: z
       .boolean()
       .default(false)

@@ -14,6 +14,7 @@ import {
   serviceAccount,
   temporary,
   tlsAccess,
+  tracingVariables,
 } from './pod.js';
 import type { TrainingJob } from './training-job.js';
 
@@ -105,6 +106,7 @@ function workerPod(job: TrainingJob) {
           { name: 'POD_NAME', valueFrom: { fieldRef: { fieldPath: 'metadata.name' } } },
           { name: 'SHOWTELL_CACHE', value: cacheFolder },
           ...tls.env,
+          ...tracingVariables(job),
         ],
         ports: [{ name: 'http', containerPort: ports.workerHttp }],
         startupProbe: { ...httpGet('/healthz', 'http'), periodSeconds: 5, failureThreshold: 60 },
