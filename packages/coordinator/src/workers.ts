@@ -175,8 +175,7 @@ export class Workers {
       this.remove(before);
       before.session.end();
     }
-    const { worker: id, pid, host, engine } = hello;
-    const instance = hello.instance.slice(0, longestText);
+    const { worker: id, pid, instance, host, engine } = hello;
     const joined = { id, pid, instance, host, engine, joinedAt: Date.now(), leases: new Map<string, HeldOffer>() };
     const member: Member = {
       ...joined,

@@ -190,10 +190,10 @@ function helloFault(
   hello: Hello,
   identity: CertifiedIdentity | null,
 ): { reason: RefusalReason; detail: string } | null {
-  const { worker, host, version, jobSha256, datasetDigest, engine } = hello;
+  const { worker, host, version, jobSha256, datasetDigest, engine, instance } = hello;
   if (
     worker === '' ||
-    [worker, host, version, jobSha256, datasetDigest, engine].some(({ length }) => length > longestText)
+    [worker, host, version, jobSha256, datasetDigest, engine, instance].some(({ length }) => length > longestText)
   )
     return { reason: 'malformed', detail: 'its greeting names no worker, or is too long' };
   if (identity?.name != null && identity.name !== worker)
