@@ -81,9 +81,11 @@ describe('one job gives one hash', () => {
       process.kill(first, 'SIGSTOP');
       await command.untilQuiet(3_000);
       expect(command.step).toBeLessThan(totalSteps);
+      // While nothing goes on: on a slow machine the run could be over before it has started.
+      const late = cluster.start(['worker', '--run', run, '--id', 'late']);
+      await untilJoined(run, 'worker-late');
       process.kill(first, 'SIGKILL');
       await command.until('the joint phase', ({ type }) => type === 'switch');
-      const late = cluster.start(['worker', '--run', run, '--id', 'late']);
       await command.until('joint steps', ({ type, step }) => type === 'step' && step > 14);
       process.kill(await pidOf(run, 'worker-3'), 'SIGKILL');
       expect(await command.ended, logsOf(run)).toMatchObject({ code: 0 });
