@@ -40,6 +40,7 @@ session.write({
       jobSha256: '',
       datasetDigest: '',
       engine: '',
+      instance: '',
     },
   },
 });
