@@ -54,7 +54,15 @@ process.on('message', async () => {
   // The gradient is written anew, as a step does, so that it is in this process's caches as after one.
   for (const values of Object.values(dense)) values.fill(1e-3);
   const computed = now();
-  const unit = { run: 'bench', generation: id.generation, lineage: id.lineage, step: id.step, index, attempt: 1 };
+  const unit = {
+    run: 'bench',
+    generation: id.generation,
+    lineage: id.lineage,
+    step: id.step,
+    index,
+    attempt: 1,
+    evaluation: false,
+  };
   const pushed = client.push({
     unit,
     version: id,
@@ -64,6 +72,7 @@ process.on('message', async () => {
     lossSum: 100,
     skipped: [],
     computeSeconds: 0,
+    dataSeconds: 0,
     dense,
     embeddingRows,
   });
