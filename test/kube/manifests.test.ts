@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -9,6 +9,7 @@ import type { Manifest } from '@showtell/coordinator/kubernetes/manifest.js';
 import { renderJob } from '@showtell/coordinator/kubernetes/render.js';
 import { apiVersion, parseTrainingJob, type TrainingJob } from '@showtell/coordinator/kubernetes/training-job.js';
 import { Kube, noKube } from '../support/kube.js';
+import { installPrometheusDefinitions } from '../support/prometheus-operator.js';
 
 const deploy = fileURLToPath(new URL('../../deploy/k8s/', import.meta.url));
 const overlay = (name: string): string => join(deploy, 'overlays', name);
@@ -93,13 +94,6 @@ describe.skipIf(!hasKubectl)('overlays (need kubectl)', () => {
   });
 });
 
-/** Where the prometheus-operator's own definitions are, from its Go module; null where it cannot be had. */
-function prometheusDefinitions(): string | null {
-  const module = 'github.com/prometheus-operator/prometheus-operator@v0.80.1';
-  const { status, stdout } = spawnSync('go', ['mod', 'download', '-json', module], { encoding: 'utf8' });
-  return status === 0 ? join((JSON.parse(stdout) as { Dir: string }).Dir, 'example/prometheus-operator-crd') : null;
-}
-
 describe.skipIf(noKube !== null)(`a real API server${noKube === null ? '' : ` (skipped: ${noKube})`}`, () => {
   let kube: Kube;
 
@@ -170,13 +164,7 @@ describe.skipIf(noKube !== null)(`a real API server${noKube === null ? '' : ` (s
   );
 
   it('takes the overlay monitoring with the prometheus-operator’s definitions', (context) => {
-    const definitions = prometheusDefinitions();
-    if (definitions === null) return context.skip('no Go, or its module proxy is out of reach');
-    for (const kind of ['podmonitors', 'prometheusrules']) {
-      const file = join(definitions, `monitoring.coreos.com_${kind}.yaml`);
-      kube.must(['apply', '--server-side', '-f', '-'], readFileSync(file, 'utf8'));
-      kube.must(['wait', '--for=condition=Established', `crd/${kind}.monitoring.coreos.com`, '--timeout=30s']);
-    }
+    if (!installPrometheusDefinitions(kube)) return context.skip('no Go, or its module proxy is out of reach');
     const where = namespace('overlay-monitoring');
     kube.must(['apply', '--server-side', '--validate=strict', '-k', overlay('monitoring'), ...where]);
     expect(
