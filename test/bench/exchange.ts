@@ -19,6 +19,7 @@ import { type Job, jobSchema } from '@showtell/shared/job/job.js';
 import { listen, newGrpcServer } from '@showtell/shared/rpc/channel.js';
 import { sealedParameterService } from '@showtell/shared/rpc/sealed-service.js';
 import { allocateSegments } from '@showtell/shared/tensors/layout.js';
+import type { ExchangeMarks, ExchangeTask } from './exchange-worker.js';
 import type { BenchFigure } from './figure.js';
 import { median } from './median.js';
 import { torchPython } from './peers/torch.js';
@@ -117,19 +118,18 @@ export async function exchanging<T>(
   const port = await listen(grpc, '127.0.0.1:0');
   const workers = await Promise.all(
     [0, 1].map(async (index) => {
-      const worker = fork(fileURLToPath(new URL('./exchange-worker.mjs', import.meta.url)), [
-        JSON.stringify({
-          address: `127.0.0.1:${port}`,
-          specs: specs.map(({ name, shape, group }) => ({ name, shape, group })),
-          index,
-          wire,
-          sharedMemory: server.sharedMemory,
-          shards: sharedMemory ? server.shards : server.shards.map((shard) => ({ ...shard, sharedMemory: '' })),
-          token: sessions[index]?.token,
-          rows: distinctWords,
-          width: job.model.decoder.embedding,
-        }),
-      ]);
+      const task: ExchangeTask = {
+        address: `127.0.0.1:${port}`,
+        specs: specs.map(({ name, shape, group }) => ({ name, shape, group })),
+        index,
+        wire,
+        sharedMemory: server.sharedMemory,
+        shards: sharedMemory ? server.shards : server.shards.map((shard) => ({ ...shard, sharedMemory: '' })),
+        token: sessions[index]?.token ?? '',
+        rows: distinctWords,
+        width: job.model.decoder.embedding,
+      };
+      const worker = fork(fileURLToPath(new URL('./exchange-worker.ts', import.meta.url)), [JSON.stringify(task)]);
       await once(worker, 'message');
       return worker;
     }),
@@ -173,10 +173,10 @@ async function startShards(
   };
 }
 
-async function exchangeOnce(worker: ChildProcess): Promise<{ computed: number; held: number }> {
+async function exchangeOnce(worker: ChildProcess): Promise<ExchangeMarks> {
   const answer = once(worker, 'message');
   worker.send('go');
-  const [marks] = (await answer) as [{ computed: number; held: number }];
+  const [marks] = (await answer) as [ExchangeMarks];
   return marks;
 }
 

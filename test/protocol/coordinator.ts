@@ -1,9 +1,11 @@
 import { Beside } from '@showtell/coordinator/beside.js';
-import { Dispatcher, returnMs } from '@showtell/coordinator/dispatcher.js';
+import { Dispatcher } from '@showtell/coordinator/dispatcher.js';
+import type { OfferedUnit } from '@showtell/coordinator/offered-units.js';
 import { openSteps } from '@showtell/coordinator/open-steps.js';
 import { judge as realJudge } from '@showtell/coordinator/parameter-server/verdict.js';
 import { StepTraces } from '@showtell/coordinator/step-traces.js';
 import type { Fault } from '@showtell/coordinator/unit-faults.js';
+import { returnMs } from '@showtell/coordinator/unit-judge.js';
 import { offerOrphansSoon, workerEvents } from '@showtell/coordinator/worker-events.js';
 import { Workers } from '@showtell/coordinator/workers.js';
 import { openLog } from '@showtell/shared/service/log.js';
@@ -34,30 +36,24 @@ export const product: Product = {
   settlesByVerdict: true,
 };
 
-/** What the dispatcher keeps of an offer. */
-interface Offered {
-  readonly offer: { readonly id: UnitId };
-  readonly lane: string;
-  readonly published: boolean;
-  readonly madeAt: number;
+/** What is held against a unit. */
+interface Case {
   readonly faults: { readonly failures: readonly Fault[]; readonly refusals: readonly Fault[] };
-  readonly postponed: { readonly reason: string } | null;
-  readonly triedBy: ReadonlyMap<string, number>;
-  readonly undoneBy: ReadonlySet<string>;
-  readonly isPutOff: boolean;
-  readonly isJudged: boolean;
-  readonly order: number;
+  readonly isPending: boolean;
 }
 
 /** What the dispatcher keeps. */
 interface Inside {
-  readonly outstanding: ReadonlyMap<string, Offered>;
+  readonly units: {
+    readonly all: readonly (readonly [string, OfferedUnit])[];
+    readonly current: number;
+    readonly currentSince: number;
+    readonly latestSettled: number;
+  };
+  readonly judge: { readonly cases: ReadonlyMap<string, Case> };
   readonly gaps: readonly number[];
   readonly horizon: number;
-  readonly current: number;
-  readonly currentSince: number;
   readonly suspectBefore: number;
-  readonly latestSettled: number;
   readonly lastResults: ReadonlyMap<string, number>;
 }
 
@@ -233,22 +229,23 @@ export class Coordinator {
   /** All that its next steps depend on: no state may be taken for another one that goes on otherwise. */
   describe(): string {
     const inside = this.dispatcher as unknown as Inside;
-    const { outstanding, gaps, horizon, current, currentSince, suspectBefore, latestSettled, lastResults } = inside;
+    const { units, judge, gaps, horizon, suspectBefore, lastResults } = inside;
+    const { all: held, current, currentSince, latestSettled } = units;
     const { maxStaleness, faults } = this.world.bounds;
-    const held = [...outstanding];
     // Which was published before which, and before what is settled; since when each is awaited, where that decides.
     const published = maxStaleness === null ? [] : ranks([...held.map(([, { order }]) => order), latestSettled]);
-    const since = ([key, { madeAt, triedBy }]: [string, Offered]): number => {
+    const since = ([key, { madeAt, triedBy }]: readonly [string, OfferedUnit]): number => {
       const leases = this.workers.holders(key).map(({ id }) => this.workers.leaseOf(id, key)?.since ?? 0);
       return Math.max(madeAt, maxStaleness === null ? currentSince : 0, ...leases, ...triedBy.values());
     };
     const awaited = faults.lag === 0 ? [] : ranks(held.map(since));
     const offers = held.map(([key, offered], i) => {
-      const { offer, lane, postponed, triedBy, undoneBy, isPutOff, isJudged } = offered;
-      const blamed = [...offered.faults.failures, '/', ...offered.faults.refusals].map((fault) =>
+      const { offer, lane, postponed, triedBy, undoneBy, isPutOff } = offered;
+      const accused = judge.cases.get(key);
+      const blamed = [...(accused?.faults.failures ?? []), '/', ...(accused?.faults.refusals ?? [])].map((fault) =>
         typeof fault === 'string' ? fault : `${fault.worker}${fault.instance === undefined ? '' : '?'}`,
       );
-      const flags = [offered.published, isPutOff, isJudged].map(Number).join('');
+      const flags = [offered.published, isPutOff, accused?.isPending === true].map(Number).join('');
       const by = [[...triedBy.keys()].join(), [...undoneBy].sort().join(), blamed.join()].join(';');
       const place = `${published[i] ?? ''}:${awaited[i] ?? ''}`;
       return `${key}#${place} ${offer.id.attempt}${lane[0] ?? ''}${flags}${postponed?.reason ?? ''} ${by}`;

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { Dispatcher, type OfferReason } from '@showtell/coordinator/dispatcher.js';
+import { Dispatcher } from '@showtell/coordinator/dispatcher.js';
+import type { OfferCause, OfferedUnit, OfferedUnits, OfferReason } from '@showtell/coordinator/offered-units.js';
 import { judge } from '@showtell/coordinator/parameter-server/verdict.js';
 import type { UnitId } from '@showtell/shared/generated/showtell/v1/unit.js';
 import { product, type Product } from './coordinator.js';
@@ -26,21 +27,14 @@ describe.each([
   );
 });
 
-interface Held {
-  readonly offer: { readonly id: UnitId };
-  readonly triedBy: ReadonlyMap<string, number>;
-}
-
 /** What a dispatcher with a mistake in it does otherwise. */
 interface Inside {
-  readonly outstanding: ReadonlyMap<string, Held>;
-  publish(held: Held): Promise<unknown>;
-  publishAgain(held: Held, lane: 'now', reason: string, detail: string): Promise<void>;
+  readonly units: OfferedUnits;
+  publish(unit: OfferedUnit): Promise<unknown>;
+  publishAgain(unit: OfferedUnit, lane: 'now', cause: OfferCause): Promise<void>;
 }
 
 const inside = (dispatcher: Dispatcher): Inside => dispatcher as unknown as Inside;
-const offerOf = (dispatcher: Dispatcher, { step, index }: UnitId): Held | undefined =>
-  [...inside(dispatcher).outstanding.values()].find(({ offer }) => offer.id.step === step && offer.id.index === index);
 
 /** Mistakes that one could make, each with what must go wrong for it to show. */
 const mistakes: [string, Partial<Product>, Bounds, RegExp][] = [
@@ -70,8 +64,8 @@ const mistakes: [string, Partial<Product>, Bounds, RegExp][] = [
     {
       Dispatcher: class extends Dispatcher {
         override async offerAgain(id: UnitId): Promise<void> {
-          const held = offerOf(this, id);
-          if (held !== undefined) await inside(this).publish.call(this, held);
+          const unit = inside(this).units.get(id);
+          if (unit !== null) await inside(this).publish.call(this, unit);
         }
       },
     },
@@ -83,8 +77,8 @@ const mistakes: [string, Partial<Product>, Bounds, RegExp][] = [
     {
       Dispatcher: class extends Dispatcher {
         override async offerAgain(id: UnitId, reason: OfferReason, detail: string): Promise<void> {
-          const held = offerOf(this, id);
-          if (held !== undefined) await inside(this).publishAgain.call(this, held, 'now', reason, detail);
+          const unit = inside(this).units.get(id);
+          if (unit !== null) await inside(this).publishAgain.call(this, unit, 'now', { reason, detail });
         }
       },
     },
@@ -109,8 +103,8 @@ const mistakes: [string, Partial<Product>, Bounds, RegExp][] = [
       Dispatcher: class extends Dispatcher {
         override offerLagging(...lagging: Parameters<Dispatcher['offerLagging']>): void {
           super.offerLagging(...lagging);
-          for (const [key, held] of inside(this).outstanding)
-            if (held.triedBy.size > 0) (inside(this).outstanding as Map<string, Held>).delete(key);
+          const { units } = inside(this);
+          for (const [key, { triedBy }] of units.all) if (triedBy.size > 0) units.settle(key);
         }
       },
     },

@@ -22,7 +22,7 @@ import type { Control } from './control.js';
 import { watchDisk } from './disk-space.js';
 import { MountedDashboard } from './dashboard/mount.js';
 import { nowOf } from './dashboard/run-now.js';
-import { Dispatcher, returnMs } from './dispatcher.js';
+import { Dispatcher } from './dispatcher.js';
 import { EvaluationRound } from './evaluation/evaluation-round.js';
 import { EvaluationThread } from './evaluation/evaluation-thread.js';
 import { imagesFrom, removeUnfinished, saveEvaluation } from './evaluation/samples.js';
@@ -47,6 +47,7 @@ import { restoreAtMost, saveCheckpoint, startingPoint } from './starting-point.j
 import { StatusBoard } from './status.js';
 import { StepAccount } from './step-account.js';
 import { StepTraces } from './step-traces.js';
+import { returnMs } from './unit-judge.js';
 import { watch } from './watch.js';
 import { offerOrphansSoon, orphanMs, workerEvents } from './worker-events.js';
 import { Workers } from './workers.js';

@@ -4,7 +4,7 @@ Rank 0 appends a line to OUT for each step; each rank leaves its process id in O
 torchrun does when one dies, the loop goes on from the checkpoint.
 """
 
-import argparse, json, os, time
+import argparse, datetime, json, os, time
 
 arguments = argparse.ArgumentParser()
 arguments.add_argument("--out", required=True)
@@ -18,7 +18,8 @@ def main(out, seconds, values):
 
     torch.set_num_threads(1)
     rank = int(os.environ["RANK"])
-    dist.init_process_group("gloo")
+    # A restart that gloo never finishes is given up after so long, and the agent begins another.
+    dist.init_process_group("gloo", timeout=datetime.timedelta(seconds=20))
     with open(f"{out}.{rank}", "w") as file:
         file.write(str(os.getpid()))
     checkpoint = f"{out}.checkpoint"

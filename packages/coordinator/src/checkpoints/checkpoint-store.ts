@@ -1,21 +1,29 @@
 import { once } from 'node:events';
-import { closeSync, existsSync, mkdirSync, openSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { ShowtellError } from '@showtell/shared/errors.js';
 import type { NamedTensor } from '@showtell/shared/tensors/hash.js';
 import { type ParameterLayout, type Segments, tensorView } from '@showtell/shared/tensors/layout.js';
 import type { OptimizerState } from '../parameter-server/optimizer.js';
+import {
+  keptOf,
+  listCheckpoints,
+  nameOf,
+  pruneCheckpoints,
+  removeLeftovers,
+  type ListedCheckpoint,
+} from './checkpoint-folders.js';
 import type { CheckpointAbout, Manifest, ManifestContent } from './manifest.js';
 import { optimizerTensors } from './optimizer-tensors.js';
-import { type ReadCheckpoint, readCheckpoint, readManifest, verifyCheckpoint } from './read-checkpoint.js';
-import { type KeptCheckpoint, bestOf, toPrune } from './retention.js';
-import type { SaveAnswer } from './save-thread.js';
-import { type CheckpointToWrite, pinFile, replacedSuffix, syncFolder, writingSuffix } from './write-checkpoint.js';
+import { type ReadCheckpoint, readCheckpoint, verifyCheckpoint } from './read-checkpoint.js';
+import { bestOf, type Retention } from './retention.js';
+import type { CheckpointToSave, SaveAnswer } from './save-thread.js';
+import { pinFile, syncFolder } from './write-checkpoint.js';
 
 export interface CheckpointStoreOptions {
   /** Applied after each save; null keeps everything. */
-  readonly retention?: { readonly keepLast: number; readonly keepBest: boolean } | null;
+  readonly retention?: Retention | null;
   /** Told of each checkpoint that is passed over, by its folder. */
   readonly onDamaged?: (path: string, error: Error) => void;
 }
@@ -30,17 +38,6 @@ export interface CheckpointContent {
   /** Kept whatever the retention says. */
   readonly pinned?: boolean;
 }
-
-/** A line of the list: a checkpoint whose manifest is sound; its files are checked when it is read. */
-export interface ListedCheckpoint {
-  readonly step: number;
-  readonly path: string;
-  readonly pinned: boolean;
-  /** null when the manifest itself is damaged. */
-  readonly manifest: Manifest | null;
-}
-
-const folderName = /^\d{8,}$/;
 
 /** The checkpoints of a run: a folder a step, each whole or absent. */
 export class CheckpointStore implements AsyncDisposable {
@@ -98,16 +95,14 @@ export class CheckpointStore implements AsyncDisposable {
       parameters: namedTensors(layout.entries, parameters),
       optimizer: optimizer === null ? [] : optimizerTensors(layout, optimizer),
       pinned: content.pinned ?? false,
+      retention: this.options.retention ?? null,
     });
     if (answer.kind === 'failed')
       throw new ShowtellError('checkpoint/write-failed', { path: folder, detail: answer.message });
-    // What an earlier save left that a disk kept from removing it: no other save is under way.
-    removeLeftovers(this.directory);
-    if (this.options.retention != null) this.prune(this.options.retention);
     return { path: folder, manifest: answer.content };
   }
 
-  #ask(checkpoint: CheckpointToWrite): Promise<SaveAnswer> {
+  #ask(checkpoint: CheckpointToSave): Promise<SaveAnswer> {
     this.#thread ??= new Worker(new URL('./save-thread.js', import.meta.url), { name: 'checkpoints' });
     const thread = this.#thread;
     return new Promise((resolve) => {
@@ -134,24 +129,7 @@ export class CheckpointStore implements AsyncDisposable {
 
   /** In step order. */
   list(): ListedCheckpoint[] {
-    if (!existsSync(this.directory)) return [];
-    return readdirSync(this.directory)
-      .filter((name) => folderName.test(name))
-      .sort((a, b) => Number(a) - Number(b))
-      .map((name) => {
-        const folder = path.join(this.directory, name);
-        const pinned = existsSync(path.join(folder, pinFile));
-        return { step: Number(name), path: folder, pinned, manifest: this.#soundManifest(folder) };
-      });
-  }
-
-  #soundManifest(folder: string): Manifest | null {
-    try {
-      return readManifest(folder);
-    } catch (error) {
-      if (error instanceof ShowtellError) return null;
-      throw error;
-    }
+    return listCheckpoints(this.directory);
   }
 
   /** @throws ShowtellError `checkpoint/missing`, `checkpoint/damaged`, `parameters/state-mismatch` */
@@ -193,16 +171,8 @@ export class CheckpointStore implements AsyncDisposable {
    * Removes checkpoints but for the last ones, the best and those that are pinned.
    * @returns their steps; with `dryRun` they stay
    */
-  prune(keep: { readonly keepLast: number; readonly keepBest: boolean }, dryRun = false): number[] {
-    const steps = toPrune(this.list().map(keptOf), keep);
-    if (!dryRun)
-      for (const step of steps) {
-        // Renamed first: a removal that is interrupted must not leave half a checkpoint under its name.
-        const aside = `${this.pathOf(step)}${writingSuffix}`;
-        renameSync(this.pathOf(step), aside);
-        rmSync(aside, { recursive: true, force: true });
-      }
-    return steps;
+  prune(keep: Retention, dryRun = false): number[] {
+    return pruneCheckpoints(this.directory, keep, dryRun);
   }
 
   /** Removes the checkpoints after a step: those of a lineage that was rolled back. */
@@ -221,28 +191,6 @@ export class CheckpointStore implements AsyncDisposable {
   }
 }
 
-/** 8 digits, so that folders sort as steps do. */
-function nameOf(step: number): string {
-  return String(step).padStart(8, '0');
-}
-
 function namedTensors(entries: ParameterLayout['entries'], segments: Segments): NamedTensor[] {
   return entries.map((entry) => ({ name: entry.name, shape: entry.shape, values: tensorView(segments, entry) }));
 }
-
-function removeLeftovers(directory: string): void {
-  for (const name of readdirSync(directory)) {
-    const file = path.join(directory, name);
-    if (name.endsWith(writingSuffix)) rmSync(file, { recursive: true, force: true });
-    if (!name.endsWith(replacedSuffix)) continue;
-    const place = path.join(directory, name.slice(0, -replacedSuffix.length));
-    if (existsSync(place)) rmSync(file, { recursive: true, force: true });
-    else renameSync(file, place);
-  }
-}
-
-const keptOf = ({ step, pinned, manifest }: ListedCheckpoint): KeptCheckpoint => ({
-  step,
-  pinned,
-  bleu4: manifest?.metrics.bleu4 ?? null,
-});

@@ -6,11 +6,16 @@ export interface KeptCheckpoint {
   readonly bleu4: number | null;
 }
 
+/** Which checkpoints are kept beside the pinned ones. */
+export interface Retention {
+  /** How many of the newest. */
+  readonly keepLast: number;
+  /** Whether the one with the best BLEU-4 is, too. */
+  readonly keepBest: boolean;
+}
+
 /** Steps of the checkpoints that go: all but the last, the best (among equals the later) and the pinned ones. */
-export function toPrune(
-  checkpoints: readonly KeptCheckpoint[],
-  { keepLast, keepBest }: { readonly keepLast: number; readonly keepBest: boolean },
-): number[] {
+export function toPrune(checkpoints: readonly KeptCheckpoint[], { keepLast, keepBest }: Retention): number[] {
   const byStep = [...checkpoints].sort((a, b) => a.step - b.step);
   const last = new Set(byStep.slice(-keepLast).map(({ step }) => step));
   const best = keepBest ? bestOf(byStep) : null;

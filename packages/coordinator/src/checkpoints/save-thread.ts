@@ -2,8 +2,15 @@ import { readlinkSync } from 'node:fs';
 import { constants, setPriority } from 'node:os';
 import path from 'node:path';
 import { parentPort } from 'node:worker_threads';
+import { pruneCheckpoints, removeLeftovers } from './checkpoint-folders.js';
 import type { ManifestContent } from './manifest.js';
+import type { Retention } from './retention.js';
 import { type CheckpointToWrite, writeCheckpoint } from './write-checkpoint.js';
+
+export interface CheckpointToSave extends CheckpointToWrite {
+  /** What of the others is kept then; null: all. */
+  readonly retention: Retention | null;
+}
 
 export type SaveAnswer =
   { readonly kind: 'saved'; readonly content: ManifestContent } | { readonly kind: 'failed'; readonly message: string };
@@ -17,8 +24,8 @@ function giveWay(): void {
 
 giveWay();
 
-/** Hashes and writes checkpoints, so that neither holds up a step or a lease. */
-parentPort?.on('message', (checkpoint: CheckpointToWrite | 'close') => {
+/** Hashes, writes and removes checkpoints, so that none of it holds up a step or a lease. */
+parentPort?.on('message', (checkpoint: CheckpointToSave | 'close') => {
   if (checkpoint === 'close') {
     parentPort?.close();
     return;
@@ -26,6 +33,9 @@ parentPort?.on('message', (checkpoint: CheckpointToWrite | 'close') => {
   let answer: SaveAnswer;
   try {
     answer = { kind: 'saved', content: writeCheckpoint(checkpoint) };
+    // What an earlier save left that a disk kept from removing it, too: no other save is under way.
+    removeLeftovers(checkpoint.directory);
+    if (checkpoint.retention !== null) pruneCheckpoints(checkpoint.directory, checkpoint.retention);
   } catch (error) {
     answer = { kind: 'failed', message: error instanceof Error ? error.message : String(error) };
   }

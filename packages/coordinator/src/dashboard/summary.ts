@@ -1,5 +1,6 @@
 import { listEvaluations } from '../evaluation/samples.js';
-import { CheckpointStore, type ListedCheckpoint } from '../checkpoints/checkpoint-store.js';
+import type { ListedCheckpoint } from '../checkpoints/checkpoint-folders.js';
+import { CheckpointStore } from '../checkpoints/checkpoint-store.js';
 import { manifestFile } from '../checkpoints/manifest.js';
 import { finishOf, Journal, type JournalEntry } from '../journal.js';
 import { totalSteps } from '../phases/switch.js';
