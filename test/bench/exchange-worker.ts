@@ -1,10 +1,10 @@
 // A worker of the exchange benchmark: a real process that fills gradients, pushes them and pulls the next version.
-import type { Version } from '@showtell/shared/generated/showtell/v1/parameters.js';
+import type { SessionResponse, Version } from '@showtell/shared/generated/showtell/v1/parameters.js';
 import type { UnitId } from '@showtell/shared/generated/showtell/v1/unit.js';
 import { connectParameters } from '@showtell/shared/rpc/channel.js';
 import { SessionToken } from '@showtell/shared/rpc/session-token.js';
 import type { WireDtype } from '@showtell/shared/tensors/gradient-body.js';
-import { allocateSegments, layOut, type Segments } from '@showtell/shared/tensors/layout.js';
+import { allocateSegments, layOut } from '@showtell/shared/tensors/layout.js';
 import { ParameterClient, type UnitGradient } from '@showtell/worker/parameters/client.js';
 import type { SharedPlace } from '@showtell/worker/parameters/part-link.js';
 
@@ -45,18 +45,18 @@ const shards = task.shards.map(({ address: of, sharedMemory: directory, sharedMe
 }));
 const worker = `w${index}`;
 const client = await ParameterClient.open({ service, layout, worker, wire, sharedMemory, shards });
-const gradient: Partial<Segments> = allocateSegments(layout);
+const gradient = allocateSegments(layout);
 for (const values of Object.values(gradient)) values.fill(1e-3);
 const numbers = Array.from({ length: rows }, (_, i) => i * 7);
 const embeddingRows = rows === 0 ? null : { numbers, values: new Float32Array(rows * width).fill(1e-3) };
-const { embedding: _whole, ...others } = gradient;
-const dense = rows === 0 ? gradient : others;
+const { decoder, encoder, statistics } = gradient;
+const dense = rows === 0 ? gradient : { decoder, encoder, statistics };
 
 const waiting: (() => void)[] = [];
 /** As the session announces it. */
 const announced: { newest: Version | null } = { newest: null };
 const session = service.session();
-session.on('data', ({ message }) => {
+session.on('data', ({ message }: SessionResponse) => {
   if (message?.$case !== 'version') return;
   announced.newest = message.value;
   for (const resolve of waiting.splice(0)) resolve();

@@ -3,7 +3,7 @@ import { EvaluationKind, type Unit, type UnitId } from '@showtell/shared/generat
 import type { PhaseName } from '@showtell/shared/job/phases.js';
 import type { Plan } from '@showtell/shared/plan/plan.js';
 import { traced } from '@showtell/shared/service/tracing.js';
-import { OfferedUnits, type Offer, type OfferCause, type OfferedUnit, type OfferReason } from './offered-units.js';
+import { OfferedUnits, type OfferCause, type OfferedUnit, type OfferReason } from './offered-units.js';
 import type { OpenSteps } from './open-steps.js';
 import { secondOffers, type AwaitedUnit, type SecondOffer } from './second-offers.js';
 import type { StepTraces } from './step-traces.js';
