@@ -234,9 +234,9 @@ export class Coordinator {
     const { maxStaleness, faults } = this.world.bounds;
     // Which was published before which, and before what is settled; since when each is awaited, where that decides.
     const published = maxStaleness === null ? [] : ranks([...held.map(([, { order }]) => order), latestSettled]);
-    const since = ([key, { madeAt, triedBy }]: readonly [string, OfferedUnit]): number => {
+    const since = ([key, { madeAt, offeredAt, triedBy }]: readonly [string, OfferedUnit]): number => {
       const leases = this.workers.holders(key).map(({ id }) => this.workers.leaseOf(id, key)?.since ?? 0);
-      return Math.max(madeAt, maxStaleness === null ? currentSince : 0, ...leases, ...triedBy.values());
+      return Math.max(madeAt, offeredAt, maxStaleness === null ? currentSince : 0, ...leases, ...triedBy.values());
     };
     const awaited = faults.lag === 0 ? [] : ranks(held.map(since));
     const offers = held.map(([key, offered], i) => {

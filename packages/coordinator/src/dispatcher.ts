@@ -202,6 +202,7 @@ export class Dispatcher {
   async workerLeft(worker: Worker, died: boolean): Promise<void> {
     this.suspectBefore = this.horizon;
     this.lastResults.delete(worker.id);
+    this.units.forget(worker.id);
     const suspects = died ? this.suspects(worker) : [];
     for (const { unit: id } of worker.leases.values()) {
       const unit = this.units.get(id);
@@ -294,7 +295,8 @@ export class Dispatcher {
     const awaited = needed.map(([key, unit]): AwaitedUnit => {
       const holders = workers.holders(key).map(({ id }) => id);
       const leases = holders.map((id) => workers.leaseOf(id, key)?.since ?? 0);
-      const since = Math.max(notBefore, this.units.neededSince(unit), ...leases, ...unit.triedBy.values());
+      const offered = [this.units.neededSince(unit), unit.offeredAt, ...unit.triedBy.values()];
+      const since = Math.max(notBefore, ...offered, ...leases);
       return { key, kind: this.kindOf(unit), holders, triedBy: [...unit.triedBy.keys()], since };
     });
     const ids = idle.map(({ id }) => id);
@@ -364,6 +366,7 @@ export class Dispatcher {
   private async publish(unit: OfferedUnit): Promise<boolean> {
     const { offer, lane } = unit;
     unit.published = false;
+    unit.offeredAt = clock();
     unit.order = ++this.published;
     const span = this.options.traces.offer(offer.id, lane);
     try {

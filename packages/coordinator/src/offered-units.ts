@@ -30,6 +30,8 @@ export interface OfferedUnit {
   /** Whether the broker has said that it took the offer. */
   published: boolean;
   readonly madeAt: number;
+  /** When it was offered last to whoever comes first. */
+  offeredAt: number;
   /** Which of all publications the last one of it was. */
   order: number;
   /** Workers that it was offered to because another lags, and when. */
@@ -87,12 +89,18 @@ export class OfferedUnits {
   }
 
   add(offer: Offer, lane: Lane): OfferedUnit {
+    const now = clock();
     const unit: OfferedUnit = {
-      ...{ offer, lane, postponed: null, published: false, madeAt: clock(), order: 0 },
+      ...{ offer, lane, postponed: null, published: false, madeAt: now, offeredAt: now, order: 0 },
       ...{ triedBy: new Map<string, number>(), undoneBy: new Set<string>(), isPutOff: false },
     };
     this.units.set(offerKey(offer.id), unit);
     return unit;
+  }
+
+  /** A worker is gone: under its name another may try. */
+  forget(worker: string): void {
+    for (const { triedBy } of this.units.values()) triedBy.delete(worker);
   }
 
   settle(key: string): void {

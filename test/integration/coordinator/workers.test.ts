@@ -125,6 +125,44 @@ describe('a unit', () => {
     expect(parametersAt(run.folder, 1)).toMatch(/^[0-9a-f]{64}$/);
   });
 
+  describe('that several hold who are cut off at once', () => {
+    /** Four hold one unit, because it lags; the sessions of three of them break. */
+    const cutOff = async () => {
+      const run = begin(['phases.decoderOnly.steps=12']);
+      const holders = new Set<string>();
+      const hold = deedAt(6, 0, 'hold');
+      const deed = (id: UnitId, { name }: ScriptedWorker): Deed => {
+        const what = hold(id);
+        if (what === 'hold') holders.add(name);
+        return what;
+      };
+      const there: ScriptedWorker[] = [];
+      for (const id of ['a', 'b', 'c', 'd']) there.push(await run.worker(good(id, { deed, hello: { instance: id } })));
+      await eventually('all hold it', () => holders.size === there.length);
+      for (const worker of there.slice(0, 3)) worker.die();
+      return run;
+    };
+
+    it('ends no run when their processes come back', async () => {
+      const run = await cutOff();
+      for (const id of ['a', 'b', 'c']) await run.worker(good(id, { hello: { instance: id } }));
+      await run.ended;
+      expect(run.events.at(-1)).toMatchObject({ outcome: 'complete' });
+    });
+
+    it('ends the run when they do not, though others take their names', async () => {
+      const run = await cutOff();
+      for (const id of ['a', 'b', 'c']) await run.worker({ ...good(id), deed: deedAt(6, 0, 'hold') });
+      await expect(run.ended).rejects.toMatchObject({
+        code: 'unit/poison',
+        facts: {
+          unit: 'unit 0 of step 6',
+          failures: ['a', 'b', 'c'].map((id) => `${id}: the worker died while it held the unit`),
+        },
+      });
+    });
+  });
+
   it('for which memory ran out three times ends the run with advice, and the job stays as it is', async () => {
     const run = begin();
     await run.worker(good('a', { deed: deedAt(1, 1, 'out-of-memory') }));

@@ -189,6 +189,23 @@ describe('a unit that cannot be computed', () => {
     expect(told.published.get(offerKey(idOf(0)))).toEqual([1, 2, 4]);
   });
 
+  it('is offered by its session to one that was lost and is back, once it lags again', async () => {
+    list.splice(0, list.length, worker('a'));
+    await delay(5);
+    made.offerLagging(() => 0);
+    await delay(5);
+    made.offerLagging(() => 0);
+    expect(told.asked).toEqual(['a']);
+    await made.workerLeft(worker('a', idOf(0)), true);
+    expect(told.published.get(offerKey(idOf(0)))).toEqual([1, 3]);
+    // It lies in the queue, for anyone.
+    made.offerLagging(() => 10_000);
+    expect(told.asked).toEqual(['a']);
+    await delay(5);
+    made.offerLagging(() => 0);
+    expect(told.asked).toEqual(['a', 'a']);
+  });
+
   it('is what its worker says of it only if that had it', async () => {
     told.without.add('a').add('b').add('c');
     for (const id of ['a', 'b', 'c']) await made.refused(idOf(0), id, 'not finite');
