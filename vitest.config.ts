@@ -2,12 +2,13 @@ import { defineConfig } from 'vitest/config';
 import Sequencer from './test/support/sequencer.js';
 
 /**
- * Files of these wait for other programs, or compute on one thread: two at a time are not in each other's way. A GPU made
- * of software takes every core.
+ * Files of these wait for other programs much of the time: three at a time keep two cores busy. A GPU made of software and
+ * the fault laboratory take every core by themselves; pages and costs are timed.
  */
-const besideOthers = ['docs', 'e2e', 'engines', 'fuzz', 'integration', 'kube', 'parity', 'protocol', 'unit'].map(
-  (folder) => `test/${folder}/**/!(webgpu*).test.ts`,
-);
+const besideOthers = [
+  ...['determinism', 'docs', 'e2e', 'engines', 'fuzz', 'images', 'integration', 'kube'],
+  ...['observability', 'parity', 'protocol', 'unit'],
+].map((folder) => `test/${folder}/**/!(webgpu*|costs).test.ts`);
 
 export default defineConfig({
   test: {
@@ -18,14 +19,13 @@ export default defineConfig({
     sequence: { sequencer: Sequencer },
     reporters: ['default', './test/support/closing-line.ts'],
     projects: [
-      { extends: true, test: { name: 'beside', include: besideOthers, maxWorkers: 2, sequence: { groupOrder: 0 } } },
+      { extends: true, test: { name: 'beside', include: besideOthers, maxWorkers: 3, sequence: { groupOrder: 0 } } },
       {
         extends: true,
         test: {
           name: 'alone',
           include: ['test/**/*.test.ts'],
           exclude: [...besideOthers, 'test/long/**', '**/node_modules/**'],
-          // Runs of several workers take every core by themselves, and pages are timed.
           maxWorkers: 1,
           sequence: { groupOrder: 1 },
         },

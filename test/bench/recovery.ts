@@ -137,7 +137,8 @@ async function killRanksOnce(out: string, python: string, seconds: number, kills
   const options = ['--standalone', '--nproc-per-node', '2', '--max-restarts', '1000'];
   const args = ['-m', 'torch.distributed.run', ...options, elastic, '--out', out, '--seconds', String(seconds)];
   const log = openSync(`${out}.log`, 'w');
-  const environment = { ...process.env, OMP_NUM_THREADS: '1' };
+  // With the agent's own store what a restart finds of the ranks before lets it hang in gloo, now and then.
+  const environment = { ...process.env, OMP_NUM_THREADS: '1', TORCH_DISABLE_SHARE_RDZV_TCP_STORE: '1' };
   const torchrun = spawn(python, args, { stdio: ['ignore', log, log], env: environment });
   closeSync(log);
   const late: number[] = [];

@@ -65,6 +65,7 @@ async function fuzzAll(chosen: readonly string[]): Promise<number> {
 /** A process for each: the fuzzer ends its own at the first finding. */
 async function fuzzOne(target: string): Promise<Outcome> {
   const own = fileURLToPath(new URL('.', import.meta.url));
+  const { mostBytes = 16_384 } = await targetNamed(target);
   const artifacts = join(own, 'findings');
   mkdirSync(artifacts, { recursive: true });
   const grown = mkdtempSync(join(tmpdir(), `showtell-fuzz-${target}-`));
@@ -76,7 +77,7 @@ async function fuzzOne(target: string): Promise<Outcome> {
       ...(asynchronous.has(target) ? [] : ['--sync']),
       ...[grown, corpusFolder(target)],
       ...[`-runs=${values.runs}`, `-max_total_time=${values.seconds}`, `-artifact_prefix=${artifacts}/${target}-`],
-      ...['-rss_limit_mb=2048', '-max_len=16384', '-print_final_stats=1'],
+      ...['-rss_limit_mb=2048', `-max_len=${mostBytes}`, '-print_final_stats=1'],
     ],
     { env: { ...process.env, SHOWTELL_FUZZ_TARGET: target }, stdio: ['ignore', 'pipe', 'pipe'] },
   );

@@ -8,6 +8,8 @@ export interface FuzzTarget {
   readonly what: string;
   /** Sound input to begin with: the corpus. Names tell what they are. */
   readonly seeds: () => Readonly<Record<string, Uint8Array>>;
+  /** Inputs that the fuzzer makes are no longer, where long ones are many short ones; absent: 16 KiB. */
+  readonly mostBytes?: number;
   /** Parses the input and uses what comes out. */
   readonly run: (input: Buffer) => void | Promise<void>;
   /** Errors besides ShowtellError that the function says it throws. */

@@ -16,6 +16,9 @@ const gif = Buffer.from(
   'hex',
 );
 
+/** Room for a few requests: hundreds of them on one connection are no others, and take their time. */
+const mostBytes = 1_024;
+
 /** Of the page; the service asks for none. */
 const token = 'sixteen-letters!';
 
@@ -63,6 +66,7 @@ async function openServe(): Promise<HttpExchange> {
 const serve: FuzzTarget = {
   name: 'serve-http',
   what: 'showtell serve: HTTP',
+  mostBytes,
   seeds: () => ({
     picture: request('POST /caption?beam=2&upright=true HTTP/1.1\nContent-Type: image/gif', gif),
     json: request(
@@ -91,6 +95,7 @@ async function openPage(): Promise<HttpExchange> {
 const page: FuzzTarget = {
   name: 'page-http',
   what: 'the page of a run and its API: HTTP',
+  mostBytes,
   seeds: () => ({
     runs: request('GET /api/runs HTTP/1.1'),
     run: request('GET /api/runs/made HTTP/1.1'),

@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { connect as connectHttp2, type Settings as Http2Settings } from 'node:http2';
 import { connect } from 'node:net';
 import { status } from '@grpc/grpc-js';
 import { Gate } from '@showtell/coordinator/security/gate.js';
@@ -12,8 +14,10 @@ import {
   WireType,
 } from '@showtell/shared/generated/showtell/v1/parameters.js';
 import { connectParameters } from '@showtell/shared/rpc/channel.js';
+import type { ListenerOptions } from '@showtell/shared/rpc/listener.js';
 import type { RefusalReason } from '@showtell/shared/security/refusal.js';
 import { expect, it, onTestFinished } from 'vitest';
+import { testCerts } from '../../support/certs.js';
 import { eventually } from '../../support/eventually.js';
 
 const membership = { version: 'v', jobSha256: 'j', datasetDigest: 'd' };
@@ -29,7 +33,7 @@ const welcome = {
 const nobody = { joined() {}, refused() {}, left() {}, leaseReturned() {}, unitFailed() {} };
 
 /** A real server whose bounds are near; its pulls never end. */
-async function bounded() {
+async function bounded(more: Partial<ListenerOptions> = {}) {
   const reasons: RefusalReason[] = [];
   const onRefused = ({ reason }: { reason: RefusalReason }): void => void reasons.push(reason);
   const limits = { sessions: 2, calls: 1, messagesPerSecond: 50, helloMs: 300, canaries: 2 };
@@ -45,7 +49,7 @@ async function bounded() {
     pushEvaluation: unused,
     checkCanary: (_, respond) => respond(null, accepted),
   });
-  const options = { host: '127.0.0.1', port: 0, tls: null, onRefused, maxConnections: 3 };
+  const options = { host: '127.0.0.1', port: 0, tls: null, onRefused, maxConnections: 3, ...more };
   const server = await serveGrpc(options, { ...guarded, session: workers.serve });
   onTestFinished(() => server[Symbol.asyncDispose]());
   return { port: server.port, reasons, workers };
@@ -203,4 +207,52 @@ it('connections are few, and one that is closed makes room', async () => {
     });
   expect([await open(), await open(), await open(), await open()]).toEqual([true, true, true, false]);
   expect(reasons).toEqual(['too-many-connections']);
+});
+
+it('those who do not show who they are keep nobody out for long', async () => {
+  const certs = await testCerts();
+  onTestFinished(() => certs[Symbol.dispose]());
+  const { port, reasons } = await bounded({
+    tls: certs.of('coordinator'),
+    maxConnections: 100,
+    maxHandshakes: 3,
+    handshakeMs: 400,
+  });
+  const silent = () => {
+    const socket = connect(port, '127.0.0.1').on('error', () => undefined);
+    onTestFinished(() => void socket.destroy());
+    return new Promise<void>((resolve) => socket.once('close', () => resolve()));
+  };
+  const gone = [silent(), silent(), silent()];
+  await eventually('the fourth is turned away', async () => {
+    await silent();
+    return reasons.includes('too-many-connections');
+  });
+  await Promise.all(gone);
+  expect(reasons.filter((reason) => reason === 'handshake').length).toBeGreaterThanOrEqual(3);
+  const known = connectParameters(`127.0.0.1:${port}`, { tls: certs.of('worker') });
+  onTestFinished(() => known.close());
+  await session(known, 'a').welcomed;
+});
+
+it('a connection has few streams, and their headers are small', async () => {
+  const { port } = await bounded();
+  const connection = connectHttp2(`http://127.0.0.1:${port}`).on('error', () => undefined);
+  onTestFinished(() => connection.destroy());
+  const [settings] = (await once(connection, 'remoteSettings')) as [Http2Settings];
+  expect(settings.maxConcurrentStreams).toBe(32);
+  const answersHeadersOf = (bytes: number) => {
+    const stream = connection.request({
+      ':method': 'POST',
+      ':path': '/showtell.v1.ParameterService/Unknown',
+      'content-type': 'application/grpc',
+      'x-long': 'x'.repeat(bytes),
+    });
+    stream.on('error', () => undefined);
+    return new Promise<boolean>((resolve) => {
+      stream.once('response', () => resolve(true)).once('close', () => resolve(false));
+    });
+  };
+  // Node's own bound is 64 KiB.
+  expect([await answersHeadersOf(1_000), await answersHeadersOf(70_000)]).toEqual([true, false]);
 });

@@ -31,11 +31,11 @@ const limits: ChannelOptions = {
   'grpc.keepalive_permit_without_calls': 1,
 };
 
-/** What one connection may ask of a server: a worker has its session, one pull and a push or two open at a time. */
-const serverLimits: ChannelOptions = {
-  'grpc.max_concurrent_streams': 32,
-  'grpc.max_metadata_size': 16_384,
-};
+/**
+ * What one connection may ask of a server: a worker has its session, one pull and a push or two open at a time. A stream's
+ * headers are at most 64 KiB by Node's own bound; grpc-js has none.
+ */
+const serverLimits: ChannelOptions = { 'grpc.max_concurrent_streams': 32 };
 
 export interface ConnectOptions {
   /** By default what the process was told to use; null: no TLS. */
