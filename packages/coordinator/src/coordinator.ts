@@ -209,7 +209,7 @@ export async function* coordinate(options: CoordinatorOptions, control: Control)
 
   const canaries = new Canaries(journal, (worker, graph) => {
     series.workersRefused.inc({ reason: 'canary' });
-    log.warn('a worker computes other numbers and was refused', { worker, graph });
+    workersLog.warn('a worker computes other numbers and was refused', { worker, graph });
   });
   const round = new EvaluationRound(evaluation, dispatcher, generation.number, traces);
   const results = new Results({
@@ -238,6 +238,7 @@ export async function* coordinate(options: CoordinatorOptions, control: Control)
   await using grpc = await serveGrpc(
     { host: options.host, port: options.grpcPort, tls, onRefused, onRenewed },
     { ...gate.guard(results.handlers), session: workers.serve },
+    [gate.early()],
   );
   const { state } = start;
   const board = new StatusBoard({

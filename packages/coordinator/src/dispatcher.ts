@@ -116,7 +116,7 @@ export class Dispatcher {
     const key = offerKey(id);
     const unit = this.units.get(id);
     const lease = this.options.workers().leaseOf(worker, key);
-    this.lastResults.set(worker, clock());
+    if (this.options.workers().list.some(({ id: member }) => member === worker)) this.lastResults.set(worker, clock());
     if (unit !== null && lease !== null && this.units.isNeeded(unit))
       this.times.add(this.kindOf(unit), clock() - Math.max(this.units.neededSince(unit), lease.since));
     this.units.settle(key);
@@ -324,8 +324,12 @@ export class Dispatcher {
     return offer.work.value.kind === EvaluationKind.EVALUATION_KIND_CAPTIONS ? 'captions' : 'perplexity';
   }
 
-  /** Offers all that the current work waits for a second time, whoever holds it: a straggler's result may be overtaken. */
+  /**
+   * Offers all that the current work waits for a second time, whoever holds it: a straggler's result may be overtaken. While
+   * nobody is there it would lie in the queue twice.
+   */
   async offerMissing(): Promise<void> {
+    if (this.options.workers().list.length === 0) return;
     for (const [, unit] of this.units.needed)
       if (this.units.isNeeded(unit))
         await this.publishAgain(unit, 'now', { reason: 'straggler', detail: 'nothing was heard of it' });

@@ -207,7 +207,7 @@ export const coordinatorSeries = {
     name: 'showtell_units_duplicate_total',
     unit: '',
     labels: {},
-    help: 'Gradients dropped because another for the same unit had come first.',
+    help: 'Gradients dropped because one for the same unit had come first, another worker’s or the same again.',
   },
   unitsStale: {
     type: 'counter',

@@ -83,7 +83,11 @@ export class Results {
     switch (verdict) {
       case Verdict.VERDICT_ACCEPTED:
         dispatcher.settle(unit, worker);
-        if (!counts) return;
+        if (!counts) {
+          series.unitsDuplicate.inc();
+          log.info('a gradient that counts came again', { ...unitFields(unit), worker });
+          return;
+        }
         this.#lastAt = performance.now();
         series.exchangeBytes.inc(
           { direction: 'received', way: header.slot === '' ? 'grpc' : 'shared-memory' },

@@ -2,6 +2,8 @@ import { ShowtellError } from '@showtell/shared/errors.js';
 
 /** Faults of a unit after which it is the unit's, by as many workers where there are as many. */
 const faultsPerUnit = 3;
+/** Workers that must have died of it, one after the other, where there was never another: someone may have ended each. */
+const deathsAlone = 5;
 
 /** What a worker could not do with a unit. */
 export interface Fault {
@@ -23,10 +25,18 @@ export interface AccusedUnit {
 export class UnitFaults {
   private readonly failures: Fault[] = [];
   private readonly refusals: Fault[] = [];
+  /** Of workers that were the only one. */
+  private readonly alone: Fault[] = [];
 
   /** A worker could not compute it, or was lost with it. */
   failed(fault: Fault): void {
     keep(this.failures, fault);
+  }
+
+  /** The only worker was lost with it. */
+  lostAlone(fault: Fault): void {
+    this.alone.push(fault);
+    if (this.alone.length > deathsAlone) this.alone.shift();
   }
 
   /** Its result was refused. */
@@ -36,13 +46,15 @@ export class UnitFaults {
 
   /** The process of a worker that was lost is there: it did not die. */
   returned(instance: string): void {
-    const living = this.failures.filter((fault) => fault.instance === undefined || fault.instance !== instance);
-    this.failures.splice(0, this.failures.length, ...living);
+    for (const faults of [this.failures, this.alone]) {
+      const others = faults.filter((fault) => fault.instance === undefined || fault.instance !== instance);
+      faults.splice(0, faults.length, ...others);
+    }
   }
 
   /** Whether workers are among its faults of which it is not known yet. */
   get mayReturn(): boolean {
-    return this.failures.some(({ instance }) => instance !== undefined);
+    return [...this.failures, ...this.alone].some(({ instance }) => instance !== undefined);
   }
 
   /**
@@ -50,7 +62,8 @@ export class UnitFaults {
    * @returns what ends the run: ShowtellError `unit/poison`, or `unit/out-of-memory` where nothing else was ever wrong
    */
   verdict(workers: number, accused: () => AccusedUnit): ShowtellError | null {
-    const against = [this.failures, this.refusals].find((faults) => areOfUnit(faults, workers));
+    const enough = [this.failures, this.refusals].find((faults) => areOfUnit(faults, workers));
+    const against = enough ?? (this.alone.length >= deathsAlone ? this.alone : undefined);
     if (against === undefined) return null;
     const { unit, records } = accused();
     const failures = against.map(({ worker, detail }) => `${worker}: ${detail}`);

@@ -58,14 +58,16 @@ export class UnitJudge {
   }
 
   /**
-   * The session of a worker that held it broke: it counts against the unit while others live. Where that would end the run
-   * it is waited first whether it was the network.
+   * The session of a worker that held it broke: it counts against the unit, more while others live. Where that would end the
+   * run it is waited first whether it was the network.
    */
   lost(offer: Offer, { id, instance }: Worker): void {
     // The one that died, too: with it gone another would be alone, and what one has done would do.
     const present = this.options.workers().list.length + 1;
-    if (present === 1) return;
-    this.open(offer).faults.failed({ worker: id, detail: 'the worker died while it held the unit', instance });
+    const fault = { worker: id, detail: 'the worker died while it held the unit', instance };
+    const { faults } = this.open(offer);
+    if (present === 1) faults.lostAlone(fault);
+    else faults.failed(fault);
     this.endsRun(offer, present);
   }
 

@@ -148,7 +148,7 @@ describe('invalid', () => {
     const cases: [UnitGradient, string][] = [
       [unit(version, 3), "unit 3 is not one of the step's 3"],
       [unit(version, 0, { dense: { decoder, statistics } }), 'segment encoder is missing'],
-      [unit(version, 0, { examples: 5 }), '5 examples counted of at most 4'],
+      [unit(version, 0, { examples: 5 }), '5 examples counted and 0 skipped are no 4 records'],
       [unit(version, 0, { lossSum: Number.NaN }), 'its loss is NaN'],
       [
         unit(version, 0, {

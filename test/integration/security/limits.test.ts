@@ -1,5 +1,10 @@
 import { once } from 'node:events';
-import { connect as connectHttp2, type Settings as Http2Settings } from 'node:http2';
+import {
+  connect as connectHttp2,
+  type ClientHttp2Session,
+  type IncomingHttpHeaders,
+  type Settings as Http2Settings,
+} from 'node:http2';
 import { connect } from 'node:net';
 import { status } from '@grpc/grpc-js';
 import { Gate } from '@showtell/coordinator/security/gate.js';
@@ -15,6 +20,7 @@ import {
 } from '@showtell/shared/generated/showtell/v1/parameters.js';
 import { connectParameters } from '@showtell/shared/rpc/channel.js';
 import type { ListenerOptions } from '@showtell/shared/rpc/listener.js';
+import { sessionHeader, tokenIn } from '@showtell/shared/rpc/session-token.js';
 import type { RefusalReason } from '@showtell/shared/security/refusal.js';
 import { expect, it, onTestFinished } from 'vitest';
 import { testCerts } from '../../support/certs.js';
@@ -50,7 +56,7 @@ async function bounded(more: Partial<ListenerOptions> = {}) {
     checkCanary: (_, respond) => respond(null, accepted),
   });
   const options = { host: '127.0.0.1', port: 0, tls: null, onRefused, maxConnections: 3, ...more };
-  const server = await serveGrpc(options, { ...guarded, session: workers.serve });
+  const server = await serveGrpc(options, { ...guarded, session: workers.serve }, [gate.early(500)]);
   onTestFinished(() => server[Symbol.asyncDispose]());
   return { port: server.port, reasons, workers };
 }
@@ -68,10 +74,13 @@ function session(from: ParameterServiceClient, worker: string | null) {
     call.on('end', () => resolve(status.OK));
   });
   const welcomed = new Promise<void>((resolve) => call.on('data', () => resolve()));
+  const token = new Promise<string>((resolve) =>
+    call.on('metadata', (metadata) => resolve(tokenIn(metadata) ?? 'it got none')),
+  );
   const send = (message: SessionRequest['message']): void => void call.write({ message });
   const hello = { ...membership, pid: 1, host: 'h', engine: 'e', instance: 'i' };
   if (worker !== null) send({ $case: 'hello', value: { ...hello, worker } satisfies Hello });
-  return { send, ended, welcomed, close: () => call.end() };
+  return { send, ended, welcomed, token, close: () => call.end() };
 }
 
 it('sessions are few, must say who they are, and may say only so much', async () => {
@@ -235,10 +244,61 @@ it('those who do not show who they are keep nobody out for long', async () => {
   await session(known, 'a').welcomed;
 });
 
-it('a connection has few streams, and their headers are small', async () => {
-  const { port } = await bounded();
+/** What a gRPC client does not: streams whose bytes are the test's. */
+function rawConnection(port: number) {
   const connection = connectHttp2(`http://127.0.0.1:${port}`).on('error', () => undefined);
   onTestFinished(() => connection.destroy());
+  return connection;
+}
+
+/** Begins a call and says that a message of a mebibyte follows, of which half comes. @returns gRPC's status, once it is there */
+function halfSaid(connection: ClientHttp2Session, method: string, token?: string) {
+  const stream = connection.request({
+    ':method': 'POST',
+    ':path': `/showtell.v1.ParameterService/${method}`,
+    'content-type': 'application/grpc',
+    te: 'trailers',
+    ...(token === undefined ? {} : { [sessionHeader]: token }),
+  });
+  stream.on('error', () => undefined);
+  const frame = Buffer.alloc(524_288);
+  frame.writeUInt32BE(1_048_576, 1);
+  stream.write(frame);
+  return new Promise<number>((resolve) => {
+    const look = (headers: IncomingHttpHeaders): void => {
+      if (headers['grpc-status'] !== undefined) resolve(Number(headers['grpc-status']));
+    };
+    stream.on('response', look).on('trailers', look);
+  });
+}
+
+it('who is not in session is answered before a message of theirs is taken in', async () => {
+  const { port, reasons } = await bounded();
+  const connection = rawConnection(port);
+  for (const method of ['PushEvaluation', 'CheckCanary', 'PullVersion', 'PushGradient']) {
+    expect(await halfSaid(connection, method)).toBe(status.UNAUTHENTICATED);
+    expect(await halfSaid(connection, method, 'made up')).toBe(status.UNAUTHENTICATED);
+  }
+  expect(reasons).toEqual(Array(8).fill('no-session'));
+});
+
+it('a worker has few calls whose message is on its way, and not for long', async () => {
+  const { port, reasons } = await bounded();
+  const known = session(client(port), 'a');
+  const token = await known.token;
+  const connection = rawConnection(port);
+  const open = ['PushEvaluation', 'CheckCanary', 'PullVersion', 'PushEvaluation'].map((method) =>
+    halfSaid(connection, method, token),
+  );
+  expect(await halfSaid(connection, 'CheckCanary', token)).toBe(status.RESOURCE_EXHAUSTED);
+  expect(reasons).toEqual(['too-many-calls']);
+  expect(await Promise.all(open)).toEqual(Array(4).fill(status.DEADLINE_EXCEEDED));
+  expect(await halfSaid(connection, 'CheckCanary', token)).toBe(status.DEADLINE_EXCEEDED);
+});
+
+it('a connection has few streams, and their headers are small', async () => {
+  const { port } = await bounded();
+  const connection = rawConnection(port);
   const [settings] = (await once(connection, 'remoteSettings')) as [Http2Settings];
   expect(settings.maxConcurrentStreams).toBe(32);
   const answersHeadersOf = (bytes: number) => {

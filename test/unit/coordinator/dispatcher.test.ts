@@ -88,13 +88,39 @@ describe('a unit that its workers die of', () => {
     expect(told.poison).toEqual([expect.stringContaining('unit 0 of step 1')]);
   });
 
-  it('is not accused by a worker that left, nor where all are gone', async () => {
+  it('is not accused by a worker that left, nor by a few where all are gone', async () => {
     const { made, told } = dispatcher(false, []);
     await made.restart(0, 1);
     await made.advance(0, open, 'joint');
     for (const id of ['a', 'b', 'c', 'd']) await made.workerLeft(worker(id, idOf(0)), true);
     for (const id of ['a', 'b', 'c', 'd']) await made.workerLeft(worker(id, idOf(0)), false);
-    expect(told.poison).toEqual([]);
+    expect([told.poison, told.later.length]).toEqual([[], 0]);
+  });
+
+  it('is named though there was never more than one, once another is there', async () => {
+    const list: Worker[] = [];
+    const { made, told } = dispatcher(false, list);
+    await made.restart(0, 1);
+    await made.advance(0, open, 'joint');
+    for (const id of ['1', '2', '3', '4', '5']) await made.workerLeft({ ...worker('a', idOf(0)), instance: id }, true);
+    expect(told.later).toHaveLength(1);
+    await told.later[0]?.();
+    expect([told.poison, told.later.length]).toEqual([[], 2]);
+    list.push(worker('a'));
+    await told.later[1]?.();
+    expect(told.poison).toEqual([expect.stringContaining('unit 0 of step 0')]);
+  });
+
+  it('is not offered a second time while nobody is there', async () => {
+    const list: Worker[] = [];
+    const { made, told } = dispatcher(false, list);
+    await made.restart(0, 1);
+    await made.advance(0, open, 'joint');
+    await made.offerMissing();
+    expect(told.published.get(offerKey(idOf(0)))).toEqual([1]);
+    list.push(worker('a'));
+    await made.offerMissing();
+    expect(told.published.get(offerKey(idOf(0)))).toEqual([1, 2]);
   });
 });
 

@@ -48,6 +48,18 @@ describe('failures of a unit', () => {
     expect(ended?.facts).toMatchObject({ failures: ['a: it fails', 'a: it fails', 'a: it fails', 'b: it fails'] });
   });
 
+  it('that the only worker died of end it after five, whose processes do not come back', () => {
+    const die = (instance: string): Ended => {
+      faults.lostAlone({ worker: 'a', detail: 'it died', instance });
+      return faults.verdict(1, accused) as Ended;
+    };
+    expect(['1', '2', '3', '4'].map(die)).toEqual([null, null, null, null]);
+    faults.returned('2');
+    expect(die('5')).toBeNull();
+    expect(die('6')).toMatchObject({ code: 'unit/poison', facts: { failures: Array(5).fill('a: it died') } });
+    expect(faults.mayReturn).toBe(true);
+  });
+
   const code = 'engine/out-of-memory';
 
   it('are told as memory that ran out where each was that', () => {

@@ -57,7 +57,7 @@ export async function serveShard({
           onlyRole('showtell.v1.ShardService', 'coordinator', onRefused),
           onlyRole('showtell.v1.ParameterService', 'worker', onRefused),
         ];
-  const server = newGrpcServer(refusedStatus(onRefused), byRole);
+  const server = newGrpcServer(refusedStatus(onRefused), [...byRole, shard.early]);
   server.addService(sealedShardService, shard.handlers);
   // Sessions, evaluations and canaries are the coordinator's: grpc-js answers UNIMPLEMENTED for what is not there.
   server.addService(sealedParameterService, shard.workerHandlers);

@@ -1,4 +1,4 @@
-import type { ServerReadableStream, ServerWritableStream } from '@grpc/grpc-js';
+import type { ServerInterceptor, ServerReadableStream, ServerWritableStream } from '@grpc/grpc-js';
 import { type GradientChunk, type GradientHeader, Verdict } from '@showtell/shared/generated/showtell/v1/parameters.js';
 import type {
   AddUnitRequest,
@@ -25,6 +25,7 @@ import { isSegmentName } from '@showtell/shared/tensors/gradient-body.js';
 import { allocateSegments, type ParameterLayout } from '@showtell/shared/tensors/layout.js';
 import { divideLayout } from '@showtell/shared/tensors/shards.js';
 import { CallGuard } from '../security/call-guard.js';
+import { early } from '../security/early-guard.js';
 import { expectedBody } from './gradient-intake.js';
 import { LeftGradients } from './left-gradients.js';
 import { slotKinds } from './optimizer.js';
@@ -110,6 +111,11 @@ export class ShardHost implements AsyncDisposable {
         else this.#handlersOf(served).pushGradient(call, respond);
       },
     };
+  }
+
+  /** Turns calls of workers away before their first message. */
+  get early(): ServerInterceptor {
+    return early(() => this.#served?.calls ?? null);
   }
 
   #handlersOf(served: Served): ReturnType<typeof parameterHandlers> {

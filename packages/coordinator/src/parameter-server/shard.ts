@@ -24,6 +24,9 @@ import { type PlannedSum, StepSum } from './step-sum.js';
 import { SumMemory } from './sum-memory.js';
 import { type ParameterState, type PinnedVersion, Versions } from './versions.js';
 
+/** Kept beside a step's own: of bodies that come in chunks. */
+const spareSums = 4;
+
 export interface ShardOptions {
   readonly part: ShardPart;
   /** Which parameters weight decay applies to. */
@@ -102,7 +105,7 @@ export class Shard implements ParameterShard {
       options.sharedMemory === null
         ? null
         : await SharedMemory.open(options.sharedMemory, run, layout, wire, options.onNotice);
-    const memory = new SumMemory(layout);
+    const memory = new SumMemory(layout, job.batch.units + spareSums);
     const threads = BlockThreads.start(
       {
         blocks,

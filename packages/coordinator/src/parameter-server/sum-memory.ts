@@ -8,9 +8,12 @@ export class SumMemory {
   /** First byte, in a sum, of its marks: a byte for each block. */
   readonly marksOffset: number;
   readonly #bytes: number;
+  readonly #most: number;
   readonly #free: SharedArrayBuffer[] = [];
 
-  constructor(layout: ParameterLayout) {
+  /** @param most of them are kept for the next time */
+  constructor(layout: ParameterLayout, most: number) {
+    this.#most = most;
     const { decoder, embedding, encoder, statistics } = layout.elements;
     this.offsets = {
       decoder: 0,
@@ -33,5 +36,7 @@ export class SumMemory {
 
   give(...memories: readonly SharedArrayBuffer[]): void {
     this.#free.push(...memories);
+    // After many came at once.
+    this.#free.splice(this.#most);
   }
 }

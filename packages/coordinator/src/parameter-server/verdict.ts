@@ -16,7 +16,7 @@ export interface Expected {
   /** null while a decision is due. */
   readonly phase: PhaseName | null;
   readonly units: number;
-  /** A unit's records: most examples that it may count. */
+  /** A unit's records: each is an example that counts, or was skipped. */
   readonly unitExamples: number;
   /** Most words that it may count. */
   readonly unitTokens: number;
@@ -128,8 +128,6 @@ function judgeCounted({ worker }: GradientHeader, { attempt }: UnitId, by: Appli
 }
 
 function judgeBody(header: GradientHeader, expected: Expected, phase: PhaseName): HeaderVerdict {
-  if (header.examples > expected.unitExamples)
-    return invalid(`${header.examples} examples counted of at most ${expected.unitExamples}`);
   const aside = judgeAside(header, expected);
   if (aside !== null) return invalid(aside);
   if (header.examples === 0) return { kind: 'wanted' };
@@ -159,7 +157,7 @@ function judgeAside(header: GradientHeader, { unitExamples, unitTokens }: Expect
   for (const seconds of [computeSeconds, dataSeconds])
     if (!Number.isFinite(seconds) || seconds < 0) return `a part of it took ${seconds} s`;
   const isRising = skipped.every((at, i) => at > (skipped[i - 1] ?? -1) && at < unitExamples);
-  return isRising && examples + skipped.length <= unitExamples
+  return isRising && examples + skipped.length === unitExamples
     ? null
     : `${examples} examples counted and ${skipped.length} skipped are no ${unitExamples} records`;
 }

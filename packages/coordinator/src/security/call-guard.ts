@@ -26,11 +26,13 @@ export interface OpenSession {
 interface Calls {
   /** Open ones of this name. */
   sessions: number;
+  /** Of all kinds, those whose message is on its way among them. */
+  open: number;
   pulls: number;
   pushes: number;
 }
 
-type CallKind = 'pulls' | 'pushes';
+type CallKind = 'open' | 'pulls' | 'pushes';
 
 /** A worker in session. */
 export interface Admitted {
@@ -49,6 +51,10 @@ export interface CallGuardOptions {
   readonly patienceMs?: number;
 }
 
+/** Pulls, and pushes, of a worker at a time. */
+const usualCalls = 4;
+/** Open calls of all kinds, for each of those: evaluations and canaries come beside them. */
+const openPerCall = 4;
 /** So many calls at a time may be ahead of the word of their session. */
 const mostEarly = 256;
 /** Characters of what a worker says of itself. */
@@ -72,7 +78,7 @@ export class CallGuard {
 
   admit({ worker, token }: OpenSession): void {
     if (this.#admitted.has(token)) return;
-    const calls = this.#calls.get(worker) ?? { sessions: 0, pulls: 0, pushes: 0 };
+    const calls = this.#calls.get(worker) ?? { sessions: 0, open: 0, pulls: 0, pushes: 0 };
     calls.sessions++;
     this.#calls.set(worker, calls);
     this.#admitted.set(token, { worker, calls });
@@ -87,7 +93,7 @@ export class CallGuard {
   }
 
   #forgetCalls({ worker, calls }: Admitted): void {
-    if (calls.sessions + calls.pulls + calls.pushes === 0) this.#calls.delete(worker);
+    if (calls.sessions + calls.open + calls.pulls + calls.pushes === 0) this.#calls.delete(worker);
   }
 
   /** Whoever is not among these is in session no more. */
@@ -125,6 +131,25 @@ export class CallGuard {
     };
   }
 
+  /**
+   * What comes before a call's first message: a worker in session has few open at a time, whatever they are.
+   * @returns to be called when the call is over, once or more
+   */
+  opened(call: Caller): Refused | (() => void) {
+    if (this.identityOf(call) === 'refused')
+      return this.refuse(call, status.PERMISSION_DENIED, 'role', this.roleText(call));
+    const token = tokenIn(call.metadata);
+    const caller = this.#admitted.get(token ?? '');
+    if (caller === undefined) {
+      const mayWait = token !== null && (this.options.patienceMs ?? 0) > 0;
+      return mayWait ? () => undefined : this.refuse(call, status.UNAUTHENTICATED, 'no-session', sessionOver);
+    }
+    const most = openPerCall * (this.options.calls ?? usualCalls);
+    if (caller.calls.open < most) return this.#begun(caller, 'open');
+    const detail = `${caller.worker} has ${most} calls open`;
+    return this.refuse(call, status.RESOURCE_EXHAUSTED, 'too-many-calls', detail);
+  }
+
   /** @returns to be called when the call is over, once or more */
   #begun(caller: Admitted, kind: CallKind): () => void {
     caller.calls[kind]++;
@@ -145,12 +170,12 @@ export class CallGuard {
   };
 
   /** The worker whose token the call shows. */
-  callerOf(call: Caller, counted: CallKind | null): Admitted | Refused {
+  callerOf(call: Caller, counted: 'pulls' | 'pushes' | null): Admitted | Refused {
     if (this.identityOf(call) === 'refused')
       return this.refuse(call, status.PERMISSION_DENIED, 'role', this.roleText(call));
     const caller = this.#admitted.get(tokenIn(call.metadata) ?? '');
     if (caller === undefined) return this.refuse(call, status.UNAUTHENTICATED, 'no-session', sessionOver);
-    const { calls = 4 } = this.options;
+    const { calls = usualCalls } = this.options;
     if (counted === null || caller.calls[counted] < calls) return caller;
     const detail = `${caller.worker} has ${calls} ${counted} under way`;
     return this.refuse(call, status.RESOURCE_EXHAUSTED, 'too-many-calls', detail);

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { Metadata, status, type ServerDuplexStream, type ServiceError } from '@grpc/grpc-js';
+import { Metadata, status, type ServerDuplexStream, type ServerInterceptor, type ServiceError } from '@grpc/grpc-js';
 import type {
   CheckCanaryRequest,
   Hello,
@@ -12,6 +12,7 @@ import { sessionHeader } from '@showtell/shared/rpc/session-token.js';
 import type { OnRefused, RefusalReason } from '@showtell/shared/security/refusal.js';
 import type { CertifiedIdentity } from '@showtell/shared/security/role.js';
 import { type Admitted, type Caller, CallGuard, longestText, type OpenSession } from './call-guard.js';
+import { early } from './early-guard.js';
 import type { SessionGate, Visit } from './visit.js';
 
 type Session = ServerDuplexStream<SessionRequest, SessionResponse>;
@@ -142,6 +143,11 @@ export class Gate implements SessionGate {
         else handlers.checkCanary(call, respond);
       },
     };
+  }
+
+  /** Turns calls away before their first message. @param messageMs how long that may take to come */
+  early(messageMs?: number): ServerInterceptor {
+    return early(() => this.#calls, messageMs);
   }
 
   get headerFault(): CallGuard['headerFault'] {
