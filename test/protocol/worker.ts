@@ -165,7 +165,7 @@ export class Worker implements Disposable {
         examples: 0,
         tokens: 0,
         lossSum: 0,
-        skipped: [],
+        skipped: [0],
         segments: [],
         embeddingRows: [],
         slot: '',

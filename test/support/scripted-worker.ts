@@ -26,6 +26,7 @@ import {
 import { EvaluationKind, type EvaluationWork, type UnitId } from '@showtell/shared/generated/showtell/v1/unit.js';
 import { trainedSegments } from '@showtell/shared/job/phases.js';
 import { connectParameters } from '@showtell/shared/rpc/channel.js';
+import { tokenIn } from '@showtell/shared/rpc/session-token.js';
 import type { TlsFolder } from '@showtell/shared/security/tls-folder.js';
 import type { ParameterLayout } from '@showtell/shared/tensors/layout.js';
 import { secondLease } from '@showtell/worker/second-lease.js';
@@ -61,6 +62,8 @@ export class ScriptedWorker implements AsyncDisposable {
   readonly results: { readonly id: UnitId; readonly verdict: Verdict }[] = [];
   /** Resolves at Welcome or Refusal. */
   readonly answered: Promise<{ welcome: Welcome } | { refusal: Refusal }>;
+  /** What its calls show; resolves when it was let in. */
+  readonly token: Promise<string>;
   /** Resolves when its session is over. */
   readonly gone: Promise<void>;
   private readonly service: ParameterServiceClient;
@@ -90,6 +93,7 @@ export class ScriptedWorker implements AsyncDisposable {
         else if (message?.$case === 'offer') this.take(secondLease(message.value));
       });
     });
+    this.token = new Promise((resolve) => session.on('metadata', (metadata) => resolve(tokenIn(metadata) ?? '')));
     this.gone = new Promise((resolve) => {
       const end = (): void => {
         this.over = true;

@@ -44,8 +44,11 @@ export const specs = [
 export const layout: ParameterLayout = layOut(specs);
 export const embeddingWidth = 33;
 
+/** Records of each of its units. */
+const unitExamples = 4;
+
 export function job(overrides: Record<string, unknown> = {}): Job {
-  return jobSchema.parse({ batch: { examples: 12, units: 3 }, ...overrides });
+  return jobSchema.parse({ batch: { examples: 3 * unitExamples, units: 3 }, ...overrides });
 }
 
 /** Reproducible values between −1 and 1; no library of the project decides them. */
@@ -197,6 +200,8 @@ export function unitGradient(
   const id = version.id!;
   const { decoder, embedding, encoder, statistics } = gradient;
   const joint = version.phase === Phase.PHASE_JOINT;
+  // What does not count was skipped.
+  const skipped = Array.from({ length: Math.max(0, unitExamples - (more.examples ?? unitExamples)) }, (_, i) => i);
   return {
     unit: {
       run: 'test',
@@ -209,10 +214,10 @@ export function unitGradient(
     },
     version: id,
     phase: version.phase,
-    examples: 4,
+    examples: unitExamples,
     tokens: 40,
     lossSum: 100,
-    skipped: [],
+    skipped,
     computeSeconds: 0,
     dataSeconds: 0,
     dense: joint ? { decoder, embedding, encoder, statistics } : { decoder, embedding },

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { connect as connectPlain, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { connect as connectTls } from 'node:tls';
-import { credentials, status, type ServiceError } from '@grpc/grpc-js';
+import { credentials, Metadata, status, type ServiceError } from '@grpc/grpc-js';
 import { Authority } from '@showtell/coordinator/security/authority.js';
 import {
   ParameterServiceClient,
@@ -12,6 +12,7 @@ import {
   type GradientHeader,
 } from '@showtell/shared/generated/showtell/v1/parameters.js';
 import { connectParameters } from '@showtell/shared/rpc/channel.js';
+import { sessionHeader } from '@showtell/shared/rpc/session-token.js';
 import type { RefusalReason } from '@showtell/shared/security/refusal.js';
 import type { TlsMaterial } from '@showtell/shared/security/tls-folder.js';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
@@ -199,7 +200,9 @@ describe('a run with certificates', () => {
       const { ca, key, cert } = tls.read();
       const careless = new ParameterServiceClient(address, credentials.createSsl(ca, key, cert), byName);
       const large = { ...canary, graph: 'g'.repeat(5_000_000) };
-      await expect(ask((done) => careless.checkCanary(large, done))).rejects.toMatchObject({
+      const shown = new Metadata();
+      shown.set(sessionHeader, await worker.token);
+      await expect(ask((done) => careless.checkCanary(large, shown, done))).rejects.toMatchObject({
         code: status.RESOURCE_EXHAUSTED,
       });
       careless.close();
@@ -223,6 +226,12 @@ describe('a run with certificates', () => {
       const values = await scrape(http);
       return (values.get('showtell_units_duplicate_total') ?? NaN) + (values.get('showtell_units_stale_total') ?? NaN);
     };
+    // Who asks again for want of an answer is told the same, and nothing follows from it.
+    const mine = first.results.findLast((result) => !result.id.evaluation)?.id ?? id;
+    const counted = await replays();
+    const own = await first.push(mine, 7, phase);
+    expect([Verdict.VERDICT_ACCEPTED, Verdict.VERDICT_STALE]).toContain(own.verdict);
+    expect(await replays()).toBeGreaterThanOrEqual(counted + 1);
     const before = await replays();
     const again = await second.push(taken, 7, phase);
     expect([Verdict.VERDICT_DUPLICATE, Verdict.VERDICT_STALE]).toContain(again.verdict);
