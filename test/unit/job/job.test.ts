@@ -100,6 +100,32 @@ describe('the job file', () => {
     expect(problems[0]).toContain(start);
   });
 
+  it.each([
+    ['cluster.leaseSeconds', 86_400],
+    ['cluster.stallSeconds', 86_400],
+    ['cluster.stragglerFactor', 1_000_000],
+    ['model.decoder.vocabulary', 1_000_000],
+    ['model.decoder.embedding', 16_384],
+    ['model.decoder.units', 16_384],
+    ['batch.examples', 65_536],
+    ['batch.units', 4_096],
+    ['asynchronous.warmStartSteps', 1_000_000_000],
+    ['phases.decoderOnly.steps', 1_000_000_000],
+    ['phases.joint.steps', 1_000_000_000],
+    ['evaluation.everySteps', 1_000_000_000],
+    ['evaluation.unitExamples', 65_536],
+    ['checkpoints.everySteps', 1_000_000_000],
+  ])('takes %s up to %d, and names it beyond', (field, most) => {
+    const [group = '', ...inner] = field.split('.');
+    const asJob = (value: number) => ({
+      [group]: inner.reduceRight<unknown>((below, key) => ({ [key]: below }), value),
+    });
+    const named = (value: number) =>
+      problemsOf(asJob(value)).filter((problem) => problem.startsWith(`${field}: Too big`));
+    expect(named(most)).toEqual([]);
+    expect(named(most * 10)).toHaveLength(1);
+  });
+
   it.each(['inception_v1', 'inception_v2'])('lets %s see pictures of any size', (name) => {
     for (const imageSize of [1, 31, 224]) expect(problemsOf({ model: { encoder: { name, imageSize } } })).toEqual([]);
   });
