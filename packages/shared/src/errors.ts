@@ -199,6 +199,12 @@ export const errorTable = {
     (f) => `There is no bucket ${f.bucket} at ${f.server}.`,
     (f) => `Put a data folder there: "showtell data push DATA --nats ${f.server} --bucket ${f.bucket}".`,
   ),
+  'data/bucket-not-permitted': entry<{ server: string; bucket: string; detail: string }>(
+    77,
+    (f) => `These certificates do not allow the bucket ${f.bucket} at ${f.server}: ${f.detail}.`,
+    (f) =>
+      `Name it as they are renewed: "showtell certs DIR --renew --bucket ${f.bucket}", with each other bucket too; then have nats-server read its configuration anew (nats-server --signal reload). "data push" takes the files of the role client.`,
+  ),
   'data/bucket-incomplete': entry<{ server: string; bucket: string }>(
     69,
     (f) =>
