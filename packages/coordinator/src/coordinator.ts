@@ -68,6 +68,8 @@ export interface CoordinatorOptions {
   readonly onListening?: (url: string) => void;
   /** host:port of each shard of the parameter server; null: the parameters are here. */
   readonly shards?: readonly string[] | null;
+  /** Told what is waited for, and why, when that takes long; the log says so besides. */
+  readonly onWait?: (text: string) => void;
   /** Folder for exchange through shared memory; null: by gRPC alone. */
   readonly sharedMemory: string | null;
   readonly log: Logger;
@@ -127,7 +129,13 @@ export async function* coordinate(options: CoordinatorOptions, control: Control)
     sharedMemory: options.sharedMemory,
     onNotice: (text) => log.info(text),
     traces,
-    divided: options.shards == null ? null : dividedOver(options.shards, control),
+    divided:
+      options.shards == null
+        ? null
+        : dividedOver(options.shards, control, (text) => {
+            log.warn(text);
+            options.onWait?.(text);
+          }),
   });
   if (server === null) {
     yield { type: 'stopped', step: start.state.step };
@@ -360,7 +368,11 @@ async function openServer(control: Control, options: ParameterServerOptions): Pr
   }
 }
 
-function dividedOver(shards: readonly string[], control: Control): NonNullable<ParameterServerOptions['divided']> {
+function dividedOver(
+  shards: readonly string[],
+  control: Control,
+  onWait: (text: string) => void,
+): NonNullable<ParameterServerOptions['divided']> {
   return {
     shards: shards.length,
     open: (part) =>
@@ -369,6 +381,7 @@ function dividedOver(shards: readonly string[], control: Control): NonNullable<P
         part,
         (error) => control.fail(error),
         () => control.interruption === null,
+        onWait,
       ),
   };
 }

@@ -772,6 +772,12 @@ export const errorTable = {
       `The data in ${f.directory} have ${f.words} words, the model's tables only ${f.rows} rows (model.decoder.vocabulary).`,
     (f) => `Set model.decoder.vocabulary to at least ${f.words}, or build the data with a greater --min-word-count.`,
   ),
+  'job/other-shards': entry<{ named: number; shards: number }>(
+    78,
+    (f) => `--shards names ${f.named}, and the job has cluster.parameterShards: ${f.shards}.`,
+    () =>
+      'Name as many as the job says, or change the job; the result is the same, bit for bit, by any number of them.',
+  ),
   'job/none': entry<Record<string, never>>(
     64,
     () => 'No job was named.',
