@@ -1,4 +1,5 @@
 import { type Command, InvalidArgumentError } from 'commander';
+import { isAddress } from '@showtell/shared/rpc/address.js';
 import { tlsOption } from '../tls-option.js';
 import { integerFrom } from '../data-options.js';
 
@@ -16,7 +17,7 @@ interface CoordinatorFlags {
 /** @throws InvalidArgumentError */
 function addressesOf(text: string): readonly string[] {
   const addresses = text.split(',').map((each) => each.trim());
-  if (addresses.some((each) => !/^.+:\d{1,5}$/u.test(each)))
+  if (!addresses.every(isAddress))
     throw new InvalidArgumentError('It is a list of HOST:PORT, with commas between them.');
   if (new Set(addresses).size < addresses.length) throw new InvalidArgumentError('A shard is named twice.');
   return addresses;
