@@ -6,6 +6,7 @@ import type { Unit } from '@showtell/shared/generated/showtell/v1/unit.js';
 import type { Job } from '@showtell/shared/job/job.js';
 import { unitFields } from '@showtell/shared/plan/unit-fields.js';
 import { Plan } from '@showtell/shared/plan/plan.js';
+import { tellExpiry } from '@showtell/shared/service/certificate-expiry.js';
 import { serveHttp } from '@showtell/shared/service/http.js';
 import type { Logger } from '@showtell/shared/service/log.js';
 import { processTls, type TlsFolder } from '@showtell/shared/security/tls-folder.js';
@@ -90,6 +91,7 @@ export async function* coordinate(options: CoordinatorOptions, control: Control)
   const identity = folder.identity();
   const { metrics = openCoordinatorMetrics(), tls = processTls() } = options;
   const { series } = metrics;
+  using _expiry = tellExpiry(series.certificateExpiry, tls);
   const traces = new StepTraces(options.tracing, { run: identity.run, generation: generation.number });
   using _traces = { [Symbol.dispose]: () => traces.abandon() };
 
