@@ -90,6 +90,16 @@ describe('the job file', () => {
       'model.encoder.imageSize: 32 pixels are too few for inception_resnet_v2, whose smallest picture has 75',
     ],
     ['an encoder that there is not', { model: { encoder: { name: 'inception_v4' } } }, 'model.encoder.name: '],
+    [
+      'tables that no array holds',
+      { model: { decoder: { vocabulary: 1_000_000, embedding: 16_384 } } },
+      'model.decoder: its largest table would have 16384000000 values',
+    ],
+    [
+      'an LSTM that no array holds',
+      { model: { decoder: { units: 16_384 } } },
+      'model.decoder: its largest table would have 1107296256 values',
+    ],
     ['no steps', { phases: { decoderOnly: { steps: 0 }, joint: { steps: 0 } } }, 'phases: both phases have 0 steps'],
     ['a random encoder the preset refuses', { preset: 'im2txt' }, 'model.encoder.weights: is "random"'],
     ['an unknown preset', { preset: 'imtxt' }, 'preset: "imtxt" is not one of im2txt, demo'],

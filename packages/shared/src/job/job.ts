@@ -13,7 +13,7 @@ import { engineNames } from './engine-names.js';
 const operational = z.registry<{ operational: true }>();
 
 /** Far beyond any run: what is reckoned from numbers up to these neither overflows nor outgrows an array. */
-const most = { steps: 1_000_000_000, records: 10_000_000 };
+const most = { steps: 1_000_000_000, records: 10_000_000, tableValues: 536_870_912 };
 
 const count = () => z.int().min(1);
 const stepCount = () => count().max(most.steps);
@@ -392,6 +392,11 @@ const cluster = z.strictObject({
     .register(operational, { operational: true }),
 });
 
+/** Values of the greatest of the embedding, the LSTM's kernel and the logits. */
+function largestTable({ vocabulary, embedding, units }: z.output<typeof model>['decoder']): number {
+  return Math.max(vocabulary * embedding, (embedding + units) * 4 * units, units * vocabulary);
+}
+
 export const jobSchema = z
   .strictObject({
     name: z
@@ -463,7 +468,13 @@ export const jobSchema = z
       );
     if (job.batch.captionLengths.some((length, i, all) => i > 0 && length <= (all[i - 1] ?? 0)))
       refuse(['batch', 'captionLengths'], 'the lengths must rise');
-    const { encoder } = job.model;
+    const { encoder, decoder } = job.model;
+    const values = largestTable(decoder);
+    if (values > most.tableValues)
+      refuse(
+        ['model', 'decoder'],
+        `its largest table would have ${values} values, and one may have ${most.tableValues}, which are 2 GiB`,
+      );
     if (!fits(encoder, encoder.imageSize))
       refuse(
         ['model', 'encoder', 'imageSize'],
