@@ -2,7 +2,7 @@
 export const inCluster = [
   'kubectl apply --server-side -k deploy/k8s/operator',
   'kubectl apply --server-side -k deploy/k8s/overlays/local',
-  'kubectl create secret generic NAME-page --from-literal=token=$(openssl rand -hex 16)',
+  'openssl rand -hex 16 | kubectl create secret generic NAME-page --from-file=token=/dev/stdin',
   'kubectl delete pod NAME-coordinator-0',
   'kubectl apply --server-side -k deploy/k8s/serve',
   'showtell job render job.yaml --claim mscoco --workers 4 | kubectl apply --server-side -f -',

@@ -28,6 +28,8 @@ export const labJob = {
 export const clusters = ['whole', 'shards', 'asynchronous'] as const;
 export type Cluster = (typeof clusters)[number];
 
+export const shardNames = ['ps-1', 'ps-2'] as const;
+
 /** The lab's job on a cluster; an asynchronous one has twice as many steps, of half the examples. */
 export function jobOn(cluster: Cluster, job: Job, length: RunLength): Job {
   const { decoderOnly, joint } = phasesOf(length);
@@ -35,6 +37,7 @@ export function jobOn(cluster: Cluster, job: Job, length: RunLength): Job {
     decoderOnly: { ...job.phases.decoderOnly, steps: decoderOnly },
     joint: { ...job.phases.joint, steps: joint },
   };
+  if (cluster === 'shards') return { ...job, phases, cluster: { ...job.cluster, parameterShards: shardNames.length } };
   if (cluster !== 'asynchronous') return { ...job, phases };
   const batch = { ...job.batch, examples: job.batch.examples / job.batch.units, units: 1 };
   const optimizer = { ...job.optimizer, name: 'adagrad' as const };

@@ -8,7 +8,7 @@ import { cacheFolder } from '@showtell/shared/set-up/cache-folder.js';
 import type { Job } from '@showtell/shared/job/job.js';
 import { random } from '@showtell/shared/random.js';
 import type { Target } from './fault-kinds.js';
-import { stepsOf } from './lab-job.js';
+import { stepsOf, shardNames } from './lab-job.js';
 import { scheduledJob, type Lab } from './lab.js';
 import { MeddlingProxy } from './meddling-proxy.js';
 import { ownPort } from './ports.js';
@@ -27,7 +27,6 @@ const chainedLatencyMs = 80;
 /** A process that ends so often, for one schedule, does not come to work any more. */
 const mostStarts = 25;
 export const workerNames = ['worker-1', 'worker-2'] as const;
-const shardNames = ['ps-1', 'ps-2'] as const;
 type ShardName = (typeof shardNames)[number];
 
 /** A line that the coordinator printed. */

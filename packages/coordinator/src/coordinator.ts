@@ -6,6 +6,7 @@ import type { Unit } from '@showtell/shared/generated/showtell/v1/unit.js';
 import type { Job } from '@showtell/shared/job/job.js';
 import { unitFields } from '@showtell/shared/plan/unit-fields.js';
 import { Plan } from '@showtell/shared/plan/plan.js';
+import { tellExpiry } from '@showtell/shared/service/certificate-expiry.js';
 import { serveHttp } from '@showtell/shared/service/http.js';
 import type { Logger } from '@showtell/shared/service/log.js';
 import { processTls, type TlsFolder } from '@showtell/shared/security/tls-folder.js';
@@ -68,6 +69,8 @@ export interface CoordinatorOptions {
   readonly onListening?: (url: string) => void;
   /** host:port of each shard of the parameter server; null: the parameters are here. */
   readonly shards?: readonly string[] | null;
+  /** Told what is waited for, and why, when that takes long; the log says so besides. */
+  readonly onWait?: (text: string) => void;
   /** Folder for exchange through shared memory; null: by gRPC alone. */
   readonly sharedMemory: string | null;
   readonly log: Logger;
@@ -88,6 +91,7 @@ export async function* coordinate(options: CoordinatorOptions, control: Control)
   const identity = folder.identity();
   const { metrics = openCoordinatorMetrics(), tls = processTls() } = options;
   const { series } = metrics;
+  using _expiry = tellExpiry(series.certificateExpiry, tls);
   const traces = new StepTraces(options.tracing, { run: identity.run, generation: generation.number });
   using _traces = { [Symbol.dispose]: () => traces.abandon() };
 
@@ -127,7 +131,13 @@ export async function* coordinate(options: CoordinatorOptions, control: Control)
     sharedMemory: options.sharedMemory,
     onNotice: (text) => log.info(text),
     traces,
-    divided: options.shards == null ? null : dividedOver(options.shards, control),
+    divided:
+      options.shards == null
+        ? null
+        : dividedOver(options.shards, control, (text) => {
+            log.warn(text);
+            options.onWait?.(text);
+          }),
   });
   if (server === null) {
     yield { type: 'stopped', step: start.state.step };
@@ -361,7 +371,11 @@ async function openServer(control: Control, options: ParameterServerOptions): Pr
   }
 }
 
-function dividedOver(shards: readonly string[], control: Control): NonNullable<ParameterServerOptions['divided']> {
+function dividedOver(
+  shards: readonly string[],
+  control: Control,
+  onWait: (text: string) => void,
+): NonNullable<ParameterServerOptions['divided']> {
   return {
     shards: shards.length,
     open: (part) =>
@@ -370,6 +384,7 @@ function dividedOver(shards: readonly string[], control: Control): NonNullable<P
         part,
         (error) => control.fail(error),
         () => control.interruption === null,
+        onWait,
       ),
   };
 }

@@ -1,4 +1,5 @@
 import { refusalReasons } from '@showtell/shared/security/refusal.js';
+import { certificateExpiry } from '@showtell/shared/service/certificate-expiry.js';
 import { openSeries, type SeriesRow, type SeriesSet } from '@showtell/shared/service/series.js';
 import { collectDefaultMetrics, type Registry } from 'prom-client';
 
@@ -237,6 +238,7 @@ export const coordinatorSeries = {
     labels: { reason: refusalReasons.join(', ') },
     help: 'Connections, calls and messages refused: a certificate, a role, an identity or a limit.',
   },
+  certificateExpiry,
   corruptRecords: {
     type: 'counter',
     name: 'showtell_corrupt_records_total',

@@ -199,6 +199,12 @@ export const errorTable = {
     (f) => `There is no bucket ${f.bucket} at ${f.server}.`,
     (f) => `Put a data folder there: "showtell data push DATA --nats ${f.server} --bucket ${f.bucket}".`,
   ),
+  'data/bucket-not-permitted': entry<{ server: string; bucket: string; detail: string }>(
+    77,
+    (f) => `These certificates do not allow the bucket ${f.bucket} at ${f.server}: ${f.detail}.`,
+    (f) =>
+      `Name it as they are renewed: "showtell certs DIR --renew --bucket ${f.bucket}", with each other bucket too; then have nats-server read its configuration anew (nats-server --signal reload). "data push" takes the files of the role client.`,
+  ),
   'data/bucket-incomplete': entry<{ server: string; bucket: string }>(
     69,
     (f) =>
@@ -765,6 +771,12 @@ export const errorTable = {
     (f) =>
       `The data in ${f.directory} have ${f.words} words, the model's tables only ${f.rows} rows (model.decoder.vocabulary).`,
     (f) => `Set model.decoder.vocabulary to at least ${f.words}, or build the data with a greater --min-word-count.`,
+  ),
+  'job/other-shards': entry<{ named: number; shards: number }>(
+    78,
+    (f) => `--shards names ${f.named}, and the job has cluster.parameterShards: ${f.shards}.`,
+    () =>
+      'Name as many as the job says, or change the job; the result is the same, bit for bit, by any number of them.',
   ),
   'job/none': entry<Record<string, never>>(
     64,

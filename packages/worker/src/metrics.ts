@@ -1,3 +1,4 @@
+import { certificateExpiry } from '@showtell/shared/service/certificate-expiry.js';
 import { openSeries, type SeriesRow, type SeriesSet } from '@showtell/shared/service/series.js';
 import { collectDefaultMetrics, type Registry } from 'prom-client';
 
@@ -141,6 +142,7 @@ export const workerSeries = {
     labels: { to: 'nats, parameter-server' },
     help: 'Connections lost and had again.',
   },
+  certificateExpiry,
 } as const satisfies Record<string, SeriesRow>;
 
 export interface WorkerMetrics {

@@ -1,7 +1,8 @@
 import { hostname } from 'node:os';
 import { parseArgs } from 'node:util';
 import { ShowtellError } from '@showtell/shared/errors.js';
-import { parseMemorySize } from '@showtell/shared/service/memory-size.js';
+import { isAddress } from '@showtell/shared/rpc/address.js';
+import { memorySizes, parseMemorySize } from '@showtell/shared/service/memory-size.js';
 import { toldToLeave } from '@showtell/shared/service/worker-exit.js';
 
 /** What a worker is started with. */
@@ -65,6 +66,8 @@ export function parseWorkerOptions(argv: readonly string[]): WorkerOptions | nul
   const { run, coordinator, job } = values;
   if ((run === undefined) === (coordinator === undefined)) throw invalid('give either --run or --coordinator');
   if (coordinator !== undefined && job === undefined) throw invalid('--coordinator needs --job');
+  if (coordinator !== undefined && !isAddress(coordinator))
+    throw invalid(`--coordinator ${coordinator} is no HOST:PORT, with a port from 1 to 65535`);
   return {
     id: values.id ?? `worker-${hostname()}-${process.pid}`,
     run:
@@ -113,7 +116,7 @@ function secondsOf(text: string): number {
 
 function sizeOf(text: string): number {
   const bytes = parseMemorySize(text);
-  if (bytes === null) throw invalid(`--max-memory ${text} is no size such as 4G or 512M`);
+  if (bytes === null) throw invalid(`--max-memory ${text} is no size ${memorySizes}`);
   return bytes;
 }
 

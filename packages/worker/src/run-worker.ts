@@ -3,6 +3,8 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { parametersOf } from '@showtell/shared/model/parameters.js';
 import { serveHttp } from '@showtell/shared/service/http.js';
+import { processTls } from '@showtell/shared/security/tls-folder.js';
+import { tellExpiry } from '@showtell/shared/service/certificate-expiry.js';
 import { openLog } from '@showtell/shared/service/log.js';
 import { announceProcess } from '@showtell/shared/service/process-file.js';
 import { memorySize } from '@showtell/shared/service/memory-size.js';
@@ -44,6 +46,7 @@ export async function runWorker(options: WorkerOptions): Promise<number> {
   /** Names the run too, once it has joined one. */
   let named = log;
   const metrics = openWorkerMetrics();
+  using _expiry = tellExpiry(metrics.series.certificateExpiry, processTls());
   const state = (): WorkerState => worker?.state ?? 'starting';
   await using http = await serveHttp({
     ...options.metrics,

@@ -259,7 +259,7 @@ describe('a shard', () => {
     await expect(open('test', 0)).rejects.toThrow('generation 0 was overtaken by 1');
   });
 
-  it('that is not there is not waited for by who is to stop', async () => {
+  it('that is not there is not waited for by who is to stop; else it is said what is waited for', async () => {
     const [part] = divideLayout(layout, 2);
     const state = { step: 0, lineage: 0, phase: 'joint', parameters: partOf(randomSegments(1), part!), optimizer: null } as const; // prettier-ignore
     const given = { part: part!, job: job(), ring: {}, shard: 0, shards: 2, state, run: 'test', generation: 1 };
@@ -274,6 +274,16 @@ describe('a shard', () => {
     await delay(300);
     isWanted = false;
     await expect(opened).rejects.toMatchObject({ code: 'parameters/shard-lost' });
+    const said: string[] = [];
+    const waiting = RemoteShard.open(
+      address,
+      given,
+      () => undefined,
+      () => said.length === 0,
+      (text) => void said.push(text),
+    );
+    await expect(waiting).rejects.toMatchObject({ code: 'parameters/shard-lost' });
+    expect(said).toEqual([expect.stringMatching(`^waiting for shard ${address}: .*ECONNREFUSED`)]);
   });
 
   it('that ends is missed at once, though nothing is asked of it; workers get no verdict from a new one', async () => {

@@ -53,6 +53,8 @@ describe('the commands with --tls', () => {
     const run = local.at('waiting');
     const training = local.train(run, { workers: 0, set: steps, args: ['--tls', certs] });
     await eventually('it is announced', () => new RunFolder(run).liveCoordinator() !== undefined);
+    const told = await fetch(new URL('/metrics', new RunFolder(run).liveCoordinator()?.http));
+    expect(await told.text()).toMatch(/^showtell_certificate_expiry_seconds\{role="coordinator"\} \d/mu);
     expect(await local.run(['status', run])).toMatchObject({ code: 77 });
     expect(await local.run(['status', run, '--tls', join(certs, 'worker')])).toMatchObject({ code: 78 });
     expect(await local.run(['status', run, '--tls', certs])).toMatchObject({ code: 0 });

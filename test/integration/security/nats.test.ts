@@ -151,10 +151,15 @@ describe('NATS with certificates', () => {
       expect(read.digest).toBe(data.dataset.digest);
       await closeRecords(read);
     }
-    const refused = { message: expect.stringMatching(/permission|timeout/i) as string };
-    await expect(
-      as('worker', () => pushFolder(directory, { ...location, bucket: 'mine' }, silent)),
-    ).rejects.toMatchObject(refused);
+    const other = { ...location, bucket: 'mine' };
+    const refused = { code: 'data/bucket-not-permitted', exitCode: 77, facts: { bucket: 'mine' } };
+    for (const role of ['worker', 'client'] as const)
+      await expect(as(role, () => pushFolder(directory, other, silent))).rejects.toMatchObject(refused);
+    for (const role of ['worker', 'client'] as const)
+      await expect(
+        as(role, () => openData(locationOf(other), { cacheBytes: null })),
+        role,
+      ).rejects.toMatchObject(refused);
   });
 
   it('is used on with renewed files by those who were there before, also when the authority is another', async () => {

@@ -90,6 +90,16 @@ describe('the job file', () => {
       'model.encoder.imageSize: 32 pixels are too few for inception_resnet_v2, whose smallest picture has 75',
     ],
     ['an encoder that there is not', { model: { encoder: { name: 'inception_v4' } } }, 'model.encoder.name: '],
+    [
+      'tables that no array holds',
+      { model: { decoder: { vocabulary: 1_000_000, embedding: 16_384 } } },
+      'model.decoder: its largest table would have 16384000000 values',
+    ],
+    [
+      'an LSTM that no array holds',
+      { model: { decoder: { units: 16_384 } } },
+      'model.decoder: its largest table would have 1107296256 values',
+    ],
     ['no steps', { phases: { decoderOnly: { steps: 0 }, joint: { steps: 0 } } }, 'phases: both phases have 0 steps'],
     ['a random encoder the preset refuses', { preset: 'im2txt' }, 'model.encoder.weights: is "random"'],
     ['an unknown preset', { preset: 'imtxt' }, 'preset: "imtxt" is not one of im2txt, demo'],
@@ -98,6 +108,32 @@ describe('the job file', () => {
     const problems = problemsOf(content);
     expect(problems).toHaveLength(1);
     expect(problems[0]).toContain(start);
+  });
+
+  it.each([
+    ['cluster.leaseSeconds', 86_400],
+    ['cluster.stallSeconds', 86_400],
+    ['cluster.stragglerFactor', 1_000_000],
+    ['model.decoder.vocabulary', 1_000_000],
+    ['model.decoder.embedding', 16_384],
+    ['model.decoder.units', 16_384],
+    ['batch.examples', 65_536],
+    ['batch.units', 4_096],
+    ['asynchronous.warmStartSteps', 1_000_000_000],
+    ['phases.decoderOnly.steps', 1_000_000_000],
+    ['phases.joint.steps', 1_000_000_000],
+    ['evaluation.everySteps', 1_000_000_000],
+    ['evaluation.unitExamples', 65_536],
+    ['checkpoints.everySteps', 1_000_000_000],
+  ])('takes %s up to %d, and names it beyond', (field, most) => {
+    const [group = '', ...inner] = field.split('.');
+    const asJob = (value: number) => ({
+      [group]: inner.reduceRight<unknown>((below, key) => ({ [key]: below }), value),
+    });
+    const named = (value: number) =>
+      problemsOf(asJob(value)).filter((problem) => problem.startsWith(`${field}: Too big`));
+    expect(named(most)).toEqual([]);
+    expect(named(most * 10)).toHaveLength(1);
   });
 
   it.each(['inception_v1', 'inception_v2'])('lets %s see pictures of any size', (name) => {

@@ -241,7 +241,34 @@ describe('a TrainingJob', () => {
   });
 
   it('cannot have a name too long for its pods', () => {
-    expect(() => parseTrainingJob({}, 'j', { name: 'x'.repeat(41) })).toThrow('cannot be a name');
+    expect(() => parseTrainingJob({}, 'j', { name: 'x'.repeat(41) })).toThrow('metadata.name: lower-case letters');
+    const named = { name: 'x'.repeat(41) };
+    expect(() => parseTrainingJob(named, 'j')).toThrow('metadata.name: lower-case letters');
+    expect(parseTrainingJob(named, 'j', { name: 'x' }).name).toBe('x');
+  });
+
+  it.each([
+    [{ workers: 1e12 }, 'spec.workers.replicas: '],
+    [{ bucket: 'a.b>' }, 'spec.storage.data.bucket: letters'],
+    [{ claim: 'x y' }, 'spec.storage.data.claim: lower-case letters'],
+    [{ claim: '' }, 'spec.storage.data.claim: lower-case letters'],
+    [{ namespace: 'a/b' }, 'metadata.namespace: lower-case letters'],
+    [{ name: '-a' }, 'metadata.name: lower-case letters'],
+  ])('is checked with what the command line says: %j', (over, problem) => {
+    expect(() => parseTrainingJob({}, 'j', over)).toThrow(problem);
+  });
+
+  it('keeps what a TrainingJob says where the command line says nothing', () => {
+    const storage = { data: { claim: 'a', bucket: 'b', subPath: 'c' } };
+    const content = { ...resource({ workers: { replicas: 5, preemptible: true }, storage }) };
+    expect(parseTrainingJob(content, 'j', { claim: 'd' }).spec).toMatchObject({
+      workers: { replicas: 5, preemptible: true },
+      storage: { data: { ...storage.data, claim: 'd' } },
+    });
+    expect(parseTrainingJob(content, 'j', { workers: 6 }).spec.workers).toMatchObject({
+      replicas: 6,
+      preemptible: true,
+    });
   });
 });
 

@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { InvalidArgumentError, Option } from 'commander';
-import { parseMemorySize } from '@showtell/shared/service/memory-size.js';
+import { memorySizes, parseMemorySize } from '@showtell/shared/service/memory-size.js';
 import type { SplitRule } from '../data/split-pictures.js';
 
 /** An option's value as an integer of at least `low`. */
@@ -15,7 +15,7 @@ export function integerFrom(low: number): (text: string) => number {
 
 export function memorySizeFrom(text: string): number {
   const bytes = parseMemorySize(text);
-  if (bytes === null) throw new InvalidArgumentError('It must be a size such as 4G or 512M.');
+  if (bytes === null) throw new InvalidArgumentError(`It must be a size ${memorySizes}.`);
   return bytes;
 }
 

@@ -27,7 +27,7 @@ import type { RunEvent } from '../run.js';
 import { ensureSetUp, setUpNameOf } from './set-up.js';
 
 /** What a person asked for, options resolved. */
-export interface SessionOptions extends Pick<CoordinatorOptions, 'onListening'> {
+export interface SessionOptions extends Pick<CoordinatorOptions, 'onListening' | 'onWait'> {
   readonly run: string;
   readonly job: Job;
   readonly resume: boolean;
@@ -58,6 +58,7 @@ export interface SessionOptions extends Pick<CoordinatorOptions, 'onListening'> 
  */
 export async function* trainSession(options: SessionOptions, control: Control): AsyncGenerator<RunEvent> {
   const { job } = options;
+  checkShards(options);
   const isLocal = options.workers > 0;
   const needsNats = options.natsUrl === null;
   const setUp = isLocal || needsNats ? await ensureSetUp(lineProgress(), setUpNameOf(job.engine)) : null;
@@ -90,6 +91,13 @@ export async function* trainSession(options: SessionOptions, control: Control): 
     if (event.type === 'finished' || event.type === 'stopped') workers?.retire();
     yield event;
   }
+}
+
+/** @throws ShowtellError `job/other-shards` */
+function checkShards({ job, shards }: SessionOptions): void {
+  const { parameterShards } = job.cluster;
+  if (shards !== null && shards.length !== parameterShards)
+    throw new ShowtellError('job/other-shards', { named: shards.length, shards: parameterShards });
 }
 
 /** @throws ShowtellError `data/split-empty`, `job/vocabulary-too-small` */

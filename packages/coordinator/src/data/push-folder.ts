@@ -6,11 +6,13 @@ import { Readable } from 'node:stream';
 import { StorageType, type JetStreamManager, type NatsConnection, type ObjectInfo, type ObjectStore } from 'nats';
 import { connectBus } from '@showtell/shared/bus/connect.js';
 import {
+  isForbidden,
   jetStreamOf,
   listingObject,
   objectNameOf,
   readListing,
   streamOf,
+  whereAllowed,
   type ListedFile,
   type Listing,
 } from '@showtell/shared/bus/shard-objects.js';
@@ -46,14 +48,16 @@ const abandonedMs = 60_000;
  * Puts a data folder into a bucket, one object a file: what is there already, whole and the same, is left; the listing
  * comes last, so that a bucket that was broken off is no data set yet.
  *
- * @throws ShowtellError `bus/unreachable`, `bus/no-jetstream`, `data/bucket-occupied`, `data/bucket-refused`; as `openDataset`
+ * @throws ShowtellError `bus/unreachable`, `bus/no-jetstream`, `data/bucket-occupied`, `data/bucket-refused`,
+ * `data/bucket-not-permitted`; as `openDataset`
  */
 export async function pushFolder(directory: string, location: BucketLocation, progress: Progress): Promise<Pushed> {
   const { server, bucket } = location;
   const dataset = await openDataset(directory);
   const connection = await connectBus({ servers: [server], name: `showtell data push ${bucket}` });
   try {
-    return await new Push(dataset, { server, bucket }, connection, await jetStreamOf(connection, server)).run(progress);
+    const push = new Push(dataset, { server, bucket }, connection, await jetStreamOf(connection, server));
+    return await whereAllowed({ server, bucket }, () => push.run(progress));
   } finally {
     await connection.close();
   }
@@ -172,7 +176,7 @@ class Push {
     try {
       return await work();
     } catch (cause) {
-      if (cause instanceof ShowtellError) throw cause;
+      if (cause instanceof ShowtellError || isForbidden(cause)) throw cause;
       const detail = (cause instanceof Error ? cause.message : String(cause)).replace(/\.$/, '');
       if (this.connection.isClosed())
         throw new ShowtellError('bus/unreachable', { servers: this.location.server }, { cause });

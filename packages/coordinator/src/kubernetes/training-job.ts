@@ -1,6 +1,6 @@
 import { jobSchema } from '@showtell/shared/job/job.js';
 import { ShowtellError } from '@showtell/shared/errors.js';
-import { parseJob, problemsOf, readYaml } from '@showtell/shared/job/load-job.js';
+import { isTree, merge, parseJob, problemsOf, readYaml, type Tree } from '@showtell/shared/job/load-job.js';
 import { version } from '@showtell/shared/version.js';
 import { z } from 'zod';
 import { natsRelease } from '../local/nats-release.js';
@@ -65,8 +65,7 @@ export const trainingJobSpecSchema = z
           .strictObject({
             claim: z
               .string()
-              .min(1)
-              .max(253)
+              .regex(/^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/, 'lower-case letters, digits, dashes and dots')
               .optional()
               .describe(
                 'PersistentVolumeClaim that every pod mounts read-only at /data, with the data folder. None: showtell-data, or with a bucket none.',
@@ -172,7 +171,10 @@ const resourceSchema = z.object({
   kind: z.literal('TrainingJob'),
   metadata: z.object({
     name: z.string().regex(namePattern, 'lower-case letters, digits and dashes, at most 40, a letter first'),
-    namespace: z.string().optional(),
+    namespace: z
+      .string()
+      .regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/, 'lower-case letters, digits and dashes, at most 63')
+      .optional(),
   }),
   spec: trainingJobSpecSchema.prefault({}),
 });
@@ -193,33 +195,29 @@ export interface TrainingJobOverrides {
  * @throws ShowtellError `job/invalid` with every bad field's path
  */
 export function parseTrainingJob(content: unknown, source: string, over: TrainingJobOverrides = {}): TrainingJob {
-  const isResource = typeof content === 'object' && content !== null && 'apiVersion' in content;
+  const isResource = isTree(content) && 'apiVersion' in content;
   const tree = isResource ? content : wrap(parseJob(content, [], source));
-  const result = resourceSchema.safeParse(tree);
+  const result = resourceSchema.safeParse(merge(tree, treeOf(over)));
   if (!result.success) throw new ShowtellError('job/invalid', { source, problems: problemsOf(result.error) });
   const { metadata, spec } = result.data;
-  const name = over.name ?? metadata.name;
-  if (!namePattern.test(name))
-    throw new ShowtellError('job/invalid', { source, problems: [`--name: ${name} cannot be a name on Kubernetes`] });
+  return { name: metadata.name, namespace: metadata.namespace, spec };
+}
+
+/** Where a TrainingJob has what was said; nothing for what was not. */
+function treeOf({ name, namespace, workers, claim, bucket }: TrainingJobOverrides): Tree {
+  const data = { ...(claim === undefined ? {} : { claim }), ...(bucket === undefined ? {} : { bucket }) };
+  const spec = {
+    ...(workers === undefined ? {} : { workers: { replicas: workers } }),
+    ...(Object.keys(data).length === 0 ? {} : { storage: { data } }),
+  };
+  const metadata = { ...(name === undefined ? {} : { name }), ...(namespace === undefined ? {} : { namespace }) };
   return {
-    name,
-    namespace: over.namespace ?? metadata.namespace,
-    spec: {
-      ...spec,
-      workers: { ...spec.workers, replicas: over.workers ?? spec.workers.replicas },
-      storage: {
-        ...spec.storage,
-        data: {
-          ...spec.storage.data,
-          ...(over.claim === undefined ? {} : { claim: over.claim }),
-          bucket: over.bucket ?? spec.storage.data.bucket,
-        },
-      },
-    },
+    ...(Object.keys(metadata).length === 0 ? {} : { metadata }),
+    ...(Object.keys(spec).length === 0 ? {} : { spec }),
   };
 }
 
-function wrap(job: ReturnType<typeof parseJob>): unknown {
+function wrap(job: ReturnType<typeof parseJob>): Tree {
   const gpus = job.engine.device === 'cuda' ? 1 : 0;
   return { apiVersion, kind: 'TrainingJob', metadata: { name: job.name }, spec: { job, workers: { gpus } } };
 }

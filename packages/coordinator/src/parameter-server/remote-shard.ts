@@ -31,6 +31,8 @@ import type { ParameterState } from './versions.js';
 /** A shard that is just being started is waited for so long. */
 const startMs = 30_000;
 const retryMs = 200;
+/** After so long it is said what is waited for. */
+const sayAfterMs = 3_000;
 /** So long a shard may take to hear that its coordinator leaves. */
 const leaveMs = 2_000;
 
@@ -58,6 +60,7 @@ export class RemoteShard implements ParameterShard {
    * Gives a shard its part's values.
    * @param onLost is told when it cannot be reached any more, whoever was asking
    * @param isWanted whether one that is not there is waited for
+   * @param onWait is told once, after some seconds, that one is waited for, and why
    * @throws ShowtellError `parameters/shard-lost` when it is not there in time, or belongs to another run
    */
   static async open(
@@ -65,19 +68,24 @@ export class RemoteShard implements ParameterShard {
     options: Options,
     onLost: (error: ShowtellError) => void,
     isWanted: () => boolean = () => true,
+    onWait: (text: string) => void = () => undefined,
   ): Promise<RemoteShard> {
     const shard = new RemoteShard(address, connectShard(address), options, onLost);
-    const deadline = performance.now() + startMs;
-    for (;;) {
+    const begin = performance.now();
+    for (let isSaid = false; ;) {
       try {
         await shard.#give(options.state, options.ring);
         shard.#attend();
         return shard;
       } catch (error) {
         const isThere = (error as Partial<ServiceError>).code !== status.UNAVAILABLE;
-        if (isThere || performance.now() > deadline || !isWanted()) {
+        if (isThere || performance.now() > begin + startMs || !isWanted()) {
           shard.client.close();
           throw shard.#lost(error);
+        }
+        if (!isSaid && performance.now() > begin + sayAfterMs) {
+          onWait(`waiting for shard ${address}: ${reasonOf(error)}`);
+          isSaid = true;
         }
         await delay(retryMs);
       }
@@ -218,8 +226,7 @@ export class RemoteShard implements ParameterShard {
 
   #lost(cause: unknown): ShowtellError {
     const { shard, shards } = this.options;
-    const { details, message } = cause as Partial<ServiceError>;
-    const facts = { shard: shard + 1, shards, address: this.address, detail: details ?? message ?? String(cause) };
+    const facts = { shard: shard + 1, shards, address: this.address, detail: reasonOf(cause) };
     return new ShowtellError('parameters/shard-lost', facts, { cause });
   }
 
@@ -240,6 +247,11 @@ export class RemoteShard implements ParameterShard {
 /** Whether that is why a run ended: its coordinator begins again from the last checkpoint. */
 export function isShardLost(error: unknown): boolean {
   return error instanceof ShowtellError && error.code === 'parameters/shard-lost';
+}
+
+function reasonOf(error: unknown): string {
+  const { details, message } = error as Partial<ServiceError>;
+  return details ?? message ?? String(error);
 }
 
 function ringFilesOf(ring: RingFiles): RingFile[] {

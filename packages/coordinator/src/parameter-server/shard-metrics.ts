@@ -1,5 +1,6 @@
 import { collectDefaultMetrics, type Registry } from 'prom-client';
 import { refusalReasons } from '@showtell/shared/security/refusal.js';
+import { certificateExpiry } from '@showtell/shared/service/certificate-expiry.js';
 import { openSeries, type SeriesRow, type SeriesSet } from '@showtell/shared/service/series.js';
 
 /** What a shard of the parameter server (`showtell ps`) tells Prometheus, besides what prom-client tells of every process. */
@@ -39,6 +40,7 @@ export const shardSeries = {
     labels: { reason: refusalReasons.join(', ') },
     help: 'Connections and calls refused: a certificate, a role, an identity or a limit.',
   },
+  certificateExpiry,
 } as const satisfies Readonly<Record<string, SeriesRow>>;
 
 export type ShardSeries = SeriesSet<typeof shardSeries>;

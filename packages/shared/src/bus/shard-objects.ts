@@ -46,13 +46,13 @@ export class ShardObjects implements AsyncDisposable {
     private readonly store: ObjectStore,
   ) {}
 
-  /** @throws ShowtellError `bus/unreachable`, `bus/no-jetstream`, `data/bucket-missing` */
+  /** @throws ShowtellError `bus/unreachable`, `bus/no-jetstream`, `data/bucket-missing`, `data/bucket-not-permitted` */
   static async open(location: BucketLocation): Promise<ShardObjects> {
     const { server, bucket } = location;
     const connection = await connectBus({ servers: [server], name: `showtell data ${bucket}` });
     try {
       const manager = await jetStreamOf(connection, server);
-      await manager.streams.info(streamOf(bucket)).catch((cause: unknown) => {
+      await whereAllowed(location, () => manager.streams.info(streamOf(bucket))).catch((cause: unknown) => {
         if (!isMissing(cause)) throw cause;
         throw new ShowtellError('data/bucket-missing', location, { cause });
       });
@@ -134,5 +134,22 @@ export async function jetStreamOf(connection: NatsConnection, server: string): P
     throw new ShowtellError('bus/no-jetstream', { server }, { cause });
   }
 }
+
+/**
+ * Does something with a bucket that the certificates of this process may not allow.
+ * @throws ShowtellError `data/bucket-not-permitted`; else what the work throws
+ */
+export async function whereAllowed<T>({ server, bucket }: BucketLocation, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (cause) {
+    if (!isForbidden(cause)) throw cause;
+    throw new ShowtellError('data/bucket-not-permitted', { server, bucket, detail: cause.message }, { cause });
+  }
+}
+
+/** Whether that is what the server says of a subject that this process may not use. */
+export const isForbidden = (error: unknown): error is NatsError =>
+  error instanceof NatsError && error.isPermissionError();
 
 const isMissing = (error: unknown): boolean => error instanceof NatsError && error.api_error?.code === 404;

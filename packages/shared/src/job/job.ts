@@ -12,13 +12,18 @@ import { engineNames } from './engine-names.js';
  */
 const operational = z.registry<{ operational: true }>();
 
+/** Far beyond any run: what is reckoned from numbers up to these neither overflows nor outgrows an array. */
+const most = { steps: 1_000_000_000, records: 10_000_000, tableValues: 536_870_912 };
+
 const count = () => z.int().min(1);
+const stepCount = () => count().max(most.steps);
+const seconds = () => z.number().min(1).max(86_400);
 const fraction = () => z.number().gt(0).max(1);
 
 const decay = z
   .strictObject({
     factor: fraction().default(0.5).describe('What the rate is multiplied with at each decay.'),
-    everySteps: count()
+    everySteps: stepCount()
       .default(146_590)
       .describe(
         'Steps between decays, staircase. im2txt: 8 epochs of 586,363 captions at batch 32, int(586363 / 32 · 8).',
@@ -87,9 +92,10 @@ const model = z.strictObject({
     .prefault({}),
   decoder: z
     .strictObject({
-      embedding: count().default(512).describe('Size of word and image embeddings.'),
-      units: count().default(512).describe('LSTM units.'),
+      embedding: count().max(16_384).default(512).describe('Size of word and image embeddings.'),
+      units: count().max(16_384).default(512).describe('LSTM units.'),
       vocabulary: count()
+        .max(1_000_000)
         .default(12_000)
         .describe(
           "Rows of the embedding and logits tables; at least the vocabulary's words plus one for unknown ones.",
@@ -101,8 +107,9 @@ const model = z.strictObject({
 });
 
 const batch = z.strictObject({
-  examples: count().default(32).describe('Image–caption pairs in a step.'),
+  examples: count().max(65_536).default(32).describe('Image–caption pairs in a step.'),
   units: count()
+    .max(4_096)
     .default(4)
     .describe('Work units in a step; examples must be a multiple. Workers take units, in any number.'),
   captionLengths: z
@@ -193,13 +200,17 @@ const phases = z.strictObject({
       steps: z
         .int()
         .min(0)
+        .max(most.steps)
         .default(1_000_000)
         .describe('Steps with the encoder frozen. May grow on resume, until the joint phase has begun.'),
       learningRate: z.number().gt(0).default(2.0).describe('First learning rate.'),
       decay: decay.nullable().prefault({}).describe('How it falls; null: it does not.'),
       plateau: z
         .strictObject({
-          evaluations: count().default(3).describe('Evaluations without improvement after which the phase ends early.'),
+          evaluations: count()
+            .max(1_000_000)
+            .default(3)
+            .describe('Evaluations without improvement after which the phase ends early.'),
           minImprovement: z
             .number()
             .min(0)
@@ -216,6 +227,7 @@ const phases = z.strictObject({
       steps: z
         .int()
         .min(0)
+        .max(most.steps)
         .default(2_000_000)
         .describe('Steps that train the encoder too, after the decoder-only ones. May grow on resume.'),
       learningRate: z.number().gt(0).default(0.0005).describe('Learning rate of the phase.'),
@@ -235,17 +247,33 @@ const phases = z.strictObject({
         .describe(
           'If validation BLEU-4 falls by more than this below its value at the switch, the run rolls back to the switch, once, and ends decoder-only; null: never.',
         ),
-      rollbackPatience: count().default(2).describe('Evaluations in a row that must lie below before the rollback.'),
+      rollbackPatience: count()
+        .max(1_000_000)
+        .default(2)
+        .describe('Evaluations in a row that must lie below before the rollback.'),
     })
     .prefault({}),
 });
 
 const evaluation = z.strictObject({
-  everySteps: count().default(5_000).describe("Steps between evaluations; the phases' ends are evaluated besides."),
-  perplexityExamples: count().default(10_132).describe('Validation pairs whose loss is summed. im2txt: 10,132.'),
-  captionImages: z.int().min(0).default(512).describe('Validation pictures captioned for BLEU, novelty and colours.'),
-  unitExamples: count().default(32).describe('Records in an evaluation unit.'),
-  sampleImages: z.int().min(0).default(6).describe('Held-out pictures whose captions are kept at each evaluation.'),
+  everySteps: stepCount().default(5_000).describe("Steps between evaluations; the phases' ends are evaluated besides."),
+  perplexityExamples: count()
+    .max(most.records)
+    .default(10_132)
+    .describe('Validation pairs whose loss is summed. im2txt: 10,132.'),
+  captionImages: z
+    .int()
+    .min(0)
+    .max(most.records)
+    .default(512)
+    .describe('Validation pictures captioned for BLEU, novelty and colours.'),
+  unitExamples: count().max(65_536).default(32).describe('Records in an evaluation unit.'),
+  sampleImages: z
+    .int()
+    .min(0)
+    .max(10_000)
+    .default(6)
+    .describe('Held-out pictures whose captions are kept at each evaluation.'),
   beam: count().max(32).default(3).describe('Beam width.'),
   maxLength: count().max(512).default(20).describe('Longest caption, in words with the start.'),
   lengthNormalization: z.number().min(0).default(0).describe("im2txt's length_normalization_factor."),
@@ -262,6 +290,7 @@ const asynchronous = z
     warmStartSteps: z
       .int()
       .min(0)
+      .max(most.steps)
       .default(0)
       .describe(
         'First updates of each phase that are taken one after the other, each gradient on the version before: they give the same bits every time.',
@@ -270,11 +299,12 @@ const asynchronous = z
   .describe('Downpour SGD: each unit is an update of its own, applied as it comes.');
 
 const checkpoints = z.strictObject({
-  everySteps: count()
+  everySteps: stepCount()
     .default(5_000)
     .describe("Steps between checkpoints; phases' ends and a stop save besides.")
     .register(operational, { operational: true }),
   keepLast: count()
+    .max(1_000_000)
     .default(5)
     .describe('Checkpoints kept besides the best and pinned ones.')
     .register(operational, { operational: true }),
@@ -318,15 +348,11 @@ const cluster = z.strictObject({
       'Steps whose units are published ahead of the current one, for prefetching. Asynchronous jobs: asynchronous.maxStaleness decides.',
     )
     .register(operational, { operational: true }),
-  leaseSeconds: z
-    .number()
-    .min(1)
+  leaseSeconds: seconds()
     .default(30)
     .describe('How long a unit stays with a worker that says nothing; a working one extends it.')
     .register(operational, { operational: true }),
-  stallSeconds: z
-    .number()
-    .min(1)
+  stallSeconds: seconds()
     .default(120)
     .describe('After this long without a result, the log names who is missing.')
     .register(operational, { operational: true }),
@@ -340,6 +366,7 @@ const cluster = z.strictObject({
   stragglerFactor: z
     .number()
     .min(1)
+    .max(1_000_000)
     .nullable()
     .default(3)
     .describe(
@@ -364,6 +391,11 @@ const cluster = z.strictObject({
     )
     .register(operational, { operational: true }),
 });
+
+/** Values of the greatest of the embedding, the LSTM's kernel and the logits. */
+function largestTable({ vocabulary, embedding, units }: z.output<typeof model>['decoder']): number {
+  return Math.max(vocabulary * embedding, (embedding + units) * 4 * units, units * vocabulary);
+}
 
 export const jobSchema = z
   .strictObject({
@@ -436,7 +468,13 @@ export const jobSchema = z
       );
     if (job.batch.captionLengths.some((length, i, all) => i > 0 && length <= (all[i - 1] ?? 0)))
       refuse(['batch', 'captionLengths'], 'the lengths must rise');
-    const { encoder } = job.model;
+    const { encoder, decoder } = job.model;
+    const values = largestTable(decoder);
+    if (values > most.tableValues)
+      refuse(
+        ['model', 'decoder'],
+        `its largest table would have ${values} values, and one may have ${most.tableValues}, which are 2 GiB`,
+      );
     if (!fits(encoder, encoder.imageSize))
       refuse(
         ['model', 'encoder', 'imageSize'],

@@ -45,6 +45,11 @@ export class TlsFolder {
     };
   }
 
+  /** When the certificate ends. @throws ShowtellError `tls/incomplete`, `tls/unusable` */
+  validTo(): Date {
+    return new Date(certificateIn(this.path).validTo);
+  }
+
   /** The seed by which NATS knows this role. @throws ShowtellError `tls/incomplete` */
   natsSeed(): Uint8Array {
     return Buffer.from(contentOf(this.path, tlsFiles.nkey).toString('utf8').trim());

@@ -1,6 +1,8 @@
 import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { serveHttp } from '@showtell/shared/service/http.js';
+import { processTls } from '@showtell/shared/security/tls-folder.js';
+import { tellExpiry } from '@showtell/shared/service/certificate-expiry.js';
 import { openLog } from '@showtell/shared/service/log.js';
 import { openTracing } from '@showtell/shared/service/open-tracing.js';
 import { serveShard } from '../../parameter-server/serve-shard.js';
@@ -32,6 +34,7 @@ export async function serveUntilTold({ host, grpcPort, httpPort, parent }: PsOpt
   };
   if (parent === true) process.stdin.on('end', onParentGone).on('close', onParentGone).resume();
   const { registry, series } = openShardMetrics();
+  using _expiry = tellExpiry(series.certificateExpiry, processTls());
   await using tracing = await openTracing({ service: 'showtell-ps', log });
   await using shard = await serveShard({ host, port: grpcPort, series, log, tracing });
   await using http = await serveHttp({

@@ -1,4 +1,5 @@
 import { type Command, InvalidArgumentError } from 'commander';
+import { isAddress } from '@showtell/shared/rpc/address.js';
 import { tlsOption } from '../tls-option.js';
 import { integerFrom } from '../data-options.js';
 
@@ -16,7 +17,7 @@ interface CoordinatorFlags {
 /** @throws InvalidArgumentError */
 function addressesOf(text: string): readonly string[] {
   const addresses = text.split(',').map((each) => each.trim());
-  if (addresses.some((each) => !/^.+:\d{1,5}$/u.test(each)))
+  if (!addresses.every(isAddress))
     throw new InvalidArgumentError('It is a list of HOST:PORT, with commas between them.');
   if (new Set(addresses).size < addresses.length) throw new InvalidArgumentError('A shard is named twice.');
   return addresses;
@@ -38,7 +39,11 @@ export function register(program: Command): void {
       integerFrom(0),
       9464,
     )
-    .option('--shards <addresses>', 'shards of the parameter server (showtell ps), HOST:PORT,HOST:PORT…', addressesOf)
+    .option(
+      '--shards <addresses>',
+      'the shards (showtell ps), HOST:PORT,HOST:PORT…, as many as cluster.parameterShards',
+      addressesOf,
+    )
     .option('--stay', 'after the end, good or bad, answer /status and /metrics until SIGTERM instead of exiting');
   tlsOption(command, 'coordinator')
     .addHelpText(
@@ -69,7 +74,8 @@ Example:
       const job = await loadJob(file, [`data.directory=${JSON.stringify(absoluteLocation(data))}`]);
       using presenter = jsonPresenter();
       const listen = { natsUrl: nats, host, grpcPort, httpPort, shards: shards ?? null, pageToken: pageToken() };
-      const options = { run, job, resume: true, from: null, workers: 0, ...listen };
+      const onWait = (text: string): void => void process.stderr.write(`${text}\n`);
+      const options = { run, job, resume: true, from: null, workers: 0, onWait, ...listen };
       process.exitCode =
         stay === true ? await runAndStay(options, presenter) : (await runToEnd(options, presenter)).code;
     });

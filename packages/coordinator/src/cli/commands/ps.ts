@@ -19,7 +19,8 @@ A shard holds a part of the parameters and of what the optimizer keeps, whole bl
 it. It needs neither job nor data: the coordinator brings both, and the parameters are the same, bit for bit, by one shard or
 by several. It keeps nothing on disk. When one is lost, the run goes on from its last checkpoint as soon as it is there again.
 
-"showtell train --set cluster.parameterShards=2" starts its shards by itself.
+"showtell train --set cluster.parameterShards=2" starts its shards by itself; "showtell coordinator" is told where they
+are, as many as the job says.
 
 Exit codes: 0 it was told to end, 69 the port is taken.
 
