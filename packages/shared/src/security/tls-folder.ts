@@ -72,9 +72,12 @@ export function folderBeside(role: Role): string | null {
 /**
  * Has this process and those it starts speak TLS as a role.
  * @param directory from `--tls`; none: what the environment says, if anything
- * @throws ShowtellError `tls/incomplete`, `tls/unusable`: another role's, or out of date
+ * @throws ShowtellError `usage/invalid` for `--tls ""`, `tls/incomplete`, `tls/unusable`: another role's, or out of date
  */
 export function useTls(role: Role, directory: string | undefined): void {
+  // As of a variable that a script meant to set: who asks for TLS gets it or nothing.
+  if (directory === '')
+    throw new ShowtellError('usage/invalid', { detail: '--tls names no folder: it is empty', command: 'certs' });
   const given = directory ?? process.env[tlsVariable] ?? '';
   if (given === '') return;
   const path = roleFolder(given, role);
