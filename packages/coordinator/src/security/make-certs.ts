@@ -7,6 +7,7 @@ import { roles, type Role } from '@showtell/shared/security/role.js';
 import { tlsFiles } from '@showtell/shared/security/tls-folder.js';
 import { createUser, fromSeed } from 'nkeys.js';
 import { Authority } from './authority.js';
+import { checkNames, isHost } from './certs-names.js';
 import { natsConfiguration, natsConfigurationFile, type NatsUser } from './nats-configuration.js';
 
 export interface CertsOptions {
@@ -29,14 +30,15 @@ const authorityKey = 'ca.key';
  * no more. Keys are for their owner alone to read.
  *
  * @returns the folders written, of each what it is for
- * @throws ShowtellError `certs/exist`, `certs/no-authority`
+ * @throws ShowtellError `usage/invalid` for names that are none, `certs/exist`, `certs/no-authority`
  */
 export async function makeCerts(options: CertsOptions): Promise<{ readonly folder: string; readonly until: Date }[]> {
   const { directory, renew, days, workers } = options;
+  checkNames(options);
   if (!renew && existsSync(join(directory, tlsFiles.ca))) throw new ShowtellError('certs/exist', { folder: directory });
   const authority = renew ? await authorityIn(directory) : await newAuthority(directory);
   const { certificate: ca } = await authority.certified();
-  const hosts = [...new Set([...hostsOf(options), hostname(), 'localhost', '127.0.0.1', '::1'])];
+  const hosts = [...new Set([...hostsOf(options), ...ownNames()])];
   const nkeys = new Map<string, { readonly seed: string; readonly publicKey: string }>();
   const folders: { folder: string; role: Role; name: string | null }[] = [
     ...roles.map((role) => ({ folder: role, role, name: null })),
@@ -89,6 +91,11 @@ async function authorityIn(directory: string): Promise<Authority> {
     const detail = cause instanceof Error ? cause.message : String(cause);
     throw new ShowtellError('certs/no-authority', { folder: directory, detail }, { cause });
   }
+}
+
+/** By which this machine is reached from itself. */
+function ownNames(): readonly string[] {
+  return [hostname(), 'localhost', '127.0.0.1', '::1'].filter(isHost);
 }
 
 /** Those given, or when renewing and none are, those of before. */

@@ -34,7 +34,7 @@ ca.key makes further certificates: keep it where no role runs.
 
 Whoever runs finds new certificates within seconds and uses them for new connections.
 
-Exit codes: 0, 66 nothing there to renew from, 73 the folder holds certificates already.
+Exit codes: 0, 64 a name that is none, 66 nothing there to renew from, 73 the folder holds certificates already.
 
 Examples:
   showtell certs certs --host coordinator.lab --host nats.lab
