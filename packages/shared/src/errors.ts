@@ -715,9 +715,15 @@ export const errorTable = {
   ),
   'certs/no-authority': entry<{ folder: string; detail: string }>(
     66,
-    (f) => `There is no authority in ${f.folder} to renew certificates from: ${f.detail}.`,
+    (f) => `There is no authority in ${f.folder} to make certificates from: ${f.detail}.`,
     () =>
-      'Put ca.crt and ca.key back there; without the key begin anew with another folder, and give it to every role.',
+      'Make a new one in another folder and give what it makes to every role; or put back ca.crt and ca.key if they are kept elsewhere.',
+  ),
+  'certs/unreadable': entry<{ file: string; detail: string }>(
+    78,
+    (f) => `${f.file}, which is there to be renewed, cannot be read: ${f.detail}.`,
+    () =>
+      'Remove it and renew again: it is made anew. Name by --host and --bucket what a certificate or nats.conf that is gone had.',
   ),
   // the laptop cluster
   'nats/not-starting': entry<{ binary: string; port: number; log: string }>(

@@ -69,6 +69,12 @@ accounts: {
 `;
 }
 
+/** The buckets that a configuration of {@link natsConfiguration} was made for. */
+export function bucketsIn(configuration: string): readonly string[] {
+  const found = configuration.matchAll(/"\$JS\.API\.STREAM\.INFO\.OBJ_([A-Za-z0-9_-]+)"/g);
+  return [...new Set([...found].map(([, bucket = '']) => bucket))];
+}
+
 const lines = (subjects: readonly string[]): string => subjects.map((subject) => `\n            "${subject}"`).join('');
 
 interface Permissions {
