@@ -15,7 +15,24 @@ async function refusal(args: readonly string[]): Promise<string> {
   }
 }
 
+const run = ['job.yaml', '--run', 'r', '--data', 'd', '--nats', 'nats://n:4222'];
+
 describe('options', () => {
+  it.each([
+    ['coordinator', '--grpc-port', ...run],
+    ['coordinator', '--http-port', ...run],
+    ['ps', '--grpc-port'],
+    ['ps', '--http-port'],
+    ['board', '--port'],
+    ['operator', '--http-port'],
+  ])('%s takes no %s beyond the last one', async (command, option, ...more) => {
+    expect(await refusal([command, ...more, option, '65536'])).toContain('an integer from 0 to 65535');
+  });
+
+  it('coordinator takes no shard at such a port', async () => {
+    expect(await refusal(['coordinator', ...run, '--shards', 'ps-0:50052,ps-1:65536'])).toContain('HOST:PORT');
+  });
+
   it.each(['1e9', '3651', '0', ''])('certs takes no --days %j', async (days) => {
     expect(await refusal(['certs', '/nowhere', '--days', days])).toContain('an integer from 1 to 3650');
   });

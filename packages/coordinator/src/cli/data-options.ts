@@ -13,6 +13,9 @@ export function integerFrom(low: number, high = Number.MAX_SAFE_INTEGER): (text:
   };
 }
 
+/** An option's value as a port; 0 takes a free one. */
+export const portFrom = integerFrom(0, 65_535);
+
 export function memorySizeFrom(text: string): number {
   const bytes = parseMemorySize(text);
   if (bytes === null) throw new InvalidArgumentError('It must be a size such as 4G or 512M.');

@@ -1,6 +1,6 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { tlsOption } from '../tls-option.js';
-import { integerFrom } from '../data-options.js';
+import { portFrom } from '../data-options.js';
 
 interface CoordinatorFlags {
   readonly run: string;
@@ -16,7 +16,7 @@ interface CoordinatorFlags {
 /** @throws InvalidArgumentError */
 function addressesOf(text: string): readonly string[] {
   const addresses = text.split(',').map((each) => each.trim());
-  if (addresses.some((each) => !/^.+:\d{1,5}$/u.test(each)))
+  if (addresses.some((each) => !/^.+:\d{1,5}$/u.test(each) || Number(each.split(':').at(-1)) > 65_535))
     throw new InvalidArgumentError('It is a list of HOST:PORT, with commas between them.');
   if (new Set(addresses).size < addresses.length) throw new InvalidArgumentError('A shard is named twice.');
   return addresses;
@@ -31,11 +31,11 @@ export function register(program: Command): void {
     .requiredOption('--data <place>', 'the data: a folder, or a bucket, nats://HOST:PORT/BUCKET')
     .requiredOption('--nats <url>', 'the NATS server, such as nats://nats:4222')
     .option('--host <address>', 'where to listen; 0.0.0.0 for workers on other machines', '127.0.0.1')
-    .option('--grpc-port <port>', 'port of the parameter server; 0 takes a free one', integerFrom(0), 50051)
+    .option('--grpc-port <port>', 'port of the parameter server; 0 takes a free one', portFrom, 50051)
     .option(
       '--http-port <port>',
       'port of the page, /metrics, /status, /healthz and /readyz; 0 takes a free one',
-      integerFrom(0),
+      portFrom,
       9464,
     )
     .option('--shards <addresses>', 'shards of the parameter server (showtell ps), HOST:PORT,HOST:PORT…', addressesOf)
