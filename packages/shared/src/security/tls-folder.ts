@@ -2,6 +2,7 @@ import { X509Certificate } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { ShowtellError } from '../errors.js';
+import { checkTlsFiles } from './check-tls-files.js';
 import { identityOf, type CertifiedIdentity, type Role } from './role.js';
 
 /** The files of a role, named as cert-manager and `kubectl create secret tls` name them. */
@@ -72,7 +73,8 @@ export function folderBeside(role: Role): string | null {
 /**
  * Has this process and those it starts speak TLS as a role.
  * @param directory from `--tls`; none: what the environment says, if anything
- * @throws ShowtellError `usage/invalid` for `--tls ""`, `tls/incomplete`, `tls/unusable`: another role's, or out of date
+ * @throws ShowtellError `usage/invalid` for `--tls ""`, `tls/incomplete`, `tls/unusable`: another role's, out of date, or files that do not
+ * belong together
  */
 export function useTls(role: Role, directory: string | undefined): void {
   // As of a variable that a script meant to set: who asks for TLS gets it or nothing.
@@ -81,11 +83,13 @@ export function useTls(role: Role, directory: string | undefined): void {
   const given = directory ?? process.env[tlsVariable] ?? '';
   if (given === '') return;
   const path = roleFolder(given, role);
-  const { identity } = TlsFolder.open(path);
+  const folder = TlsFolder.open(path);
+  const { identity } = folder;
   const unusable = (detail: string): ShowtellError => new ShowtellError('tls/unusable', { folder: path, detail });
   // In a coordinator's Pod there is no other: it may do all that a client may.
   const suits = identity.role === role || (role === 'client' && identity.role === 'coordinator');
   if (!suits) throw unusable(`its certificate is for the role ${identity.role}, not for ${role}`);
+  checkTlsFiles(folder);
   const { validTo, validFrom } = certificateIn(path);
   if (Date.parse(validTo) < Date.now()) throw unusable(`its certificate ended on ${validTo}`);
   if (Date.parse(validFrom) > Date.now()) throw unusable(`its certificate begins on ${validFrom}`);
