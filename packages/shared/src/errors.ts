@@ -705,8 +705,19 @@ export const errorTable = {
   ),
   'tls/unusable': entry<{ folder: string; detail: string }>(
     78,
-    (f) => `The certificate in ${f.folder} cannot be used: ${f.detail}.`,
-    () => 'Name the folder of the right role; "showtell certs DIR --renew" makes new ones from the authority in DIR.',
+    (f) => `The files in ${f.folder} cannot be used: ${f.detail}.`,
+    () =>
+      '"showtell certs DIR --renew" makes new ones from the authority in DIR; the role then needs its whole folder.',
+  ),
+  'tls/other-role': entry<{ folder: string; role: string; wanted: string }>(
+    78,
+    (f) => `The certificate in ${f.folder} is for the role ${f.role}, not for ${f.wanted}.`,
+    (f) => `Name the folder ${f.wanted} that "showtell certs" made, or the one above it.`,
+  ),
+  'tls/not-yet': entry<{ folder: string; begins: string; now: string }>(
+    78,
+    (f) => `The certificate in ${f.folder} begins on ${f.begins}, and by this machine's clock it is ${f.now}.`,
+    () => 'Set the clock of this machine, or of the one that made the certificate, and there renew it.',
   ),
   'certs/exist': entry<{ folder: string }>(
     73,

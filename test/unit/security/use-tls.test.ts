@@ -2,7 +2,7 @@ import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { roles } from '@showtell/shared/security/role.js';
 import { tlsVariable, useTls } from '@showtell/shared/security/tls-folder.js';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { testCerts, type TestCerts } from '../../support/certs.js';
 
 let others: TestCerts;
@@ -75,5 +75,21 @@ describe('useTls', () => {
   it.each(['tls.key', 'ca.crt', 'nats.nk'])('names a %s that is missing', (name) => {
     rmSync(file(name));
     expect(fault()).toMatchObject({ code: 'tls/incomplete', facts: { file: name } });
+  });
+
+  it('tells another role, a clock that is behind and an end apart, each with its remedy', () => {
+    const worker = join(certs.directory, 'worker');
+    expect(() => useTls('client', worker)).toThrow(
+      expect.objectContaining({
+        code: 'tls/other-role',
+        message: `The certificate in ${worker} is for the role worker, not for client.`,
+        remedy: expect.not.stringContaining('--renew') as string,
+      }),
+    );
+    onTestFinished(() => void vi.useRealTimers());
+    vi.useFakeTimers({ now: Date.now() - 7_200_000, toFake: ['Date'] });
+    expect(fault()).toMatchObject({ code: 'tls/not-yet', remedy: expect.stringContaining('clock') as string });
+    vi.setSystemTime(Date.now() + 3 * 86_400_000);
+    expect(fault()).toMatchObject({ code: 'tls/unusable', remedy: expect.stringContaining('--renew') as string });
   });
 });

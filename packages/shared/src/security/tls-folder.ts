@@ -73,8 +73,8 @@ export function folderBeside(role: Role): string | null {
 /**
  * Has this process and those it starts speak TLS as a role.
  * @param directory from `--tls`; none: what the environment says, if anything
- * @throws ShowtellError `usage/invalid` for `--tls ""`, `tls/incomplete`, `tls/unusable`: another role's, out of date, or files that do not
- * belong together
+ * @throws ShowtellError `usage/invalid` for `--tls ""`, `tls/incomplete`, `tls/unusable`: out of date, or files that do not belong
+ * together; `tls/other-role`, `tls/not-yet`
  */
 export function useTls(role: Role, directory: string | undefined): void {
   // As of a variable that a script meant to set: who asks for TLS gets it or nothing.
@@ -85,15 +85,22 @@ export function useTls(role: Role, directory: string | undefined): void {
   const path = roleFolder(given, role);
   const folder = TlsFolder.open(path);
   const { identity } = folder;
-  const unusable = (detail: string): ShowtellError => new ShowtellError('tls/unusable', { folder: path, detail });
   // In a coordinator's Pod there is no other: it may do all that a client may.
   const suits = identity.role === role || (role === 'client' && identity.role === 'coordinator');
-  if (!suits) throw unusable(`its certificate is for the role ${identity.role}, not for ${role}`);
+  if (!suits) throw new ShowtellError('tls/other-role', { folder: path, role: identity.role, wanted: role });
   checkTlsFiles(folder);
-  const { validTo, validFrom } = certificateIn(path);
-  if (Date.parse(validTo) < Date.now()) throw unusable(`its certificate ended on ${validTo}`);
-  if (Date.parse(validFrom) > Date.now()) throw unusable(`its certificate begins on ${validFrom}`);
+  checkTime(path);
   process.env[tlsVariable] = path;
+}
+
+function checkTime(folder: string): void {
+  const { validTo, validFrom } = certificateIn(folder);
+  const now = new Date();
+  if (Date.parse(validTo) < now.getTime())
+    throw new ShowtellError('tls/unusable', { folder, detail: `its certificate ended on ${validTo}` });
+  if (Date.parse(validFrom) <= now.getTime()) return;
+  const begins = new Date(validFrom).toISOString();
+  throw new ShowtellError('tls/not-yet', { folder, begins, now: now.toISOString() });
 }
 
 /**
