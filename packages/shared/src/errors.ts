@@ -694,7 +694,8 @@ export const errorTable = {
   'worker/not-permitted': entry<{ address: string; detail: string }>(
     77,
     (f) => `The coordinator at ${f.address} does not let this process work: ${f.detail}.`,
-    () => 'Start the worker with the files of the role worker ("showtell certs" makes them) by --tls or SHOWTELL_TLS.',
+    () =>
+      'Start the worker with the files of the role worker ("showtell certs" makes them) by --tls or SHOWTELL_TLS; by those of worker-NAME it is called NAME and nothing else (--id).',
   ),
 
   // certificates

@@ -92,4 +92,10 @@ describe('useTls', () => {
     vi.setSystemTime(Date.now() + 3 * 86_400_000);
     expect(fault()).toMatchObject({ code: 'tls/unusable', remedy: expect.stringContaining('--renew') as string });
   });
+
+  it('says whom the certificate names', async () => {
+    await certs.renew({ workers: ['alice'] });
+    vi.stubEnv(tlsVariable, undefined);
+    expect(useTls('worker', join(certs.directory, 'worker-alice'))).toEqual({ role: 'worker', name: 'alice' });
+  });
 });

@@ -73,15 +73,16 @@ export function folderBeside(role: Role): string | null {
 /**
  * Has this process and those it starts speak TLS as a role.
  * @param directory from `--tls`; none: what the environment says, if anything
+ * @returns whom the certificate names; null: nothing is secured
  * @throws ShowtellError `usage/invalid` for `--tls ""`, `tls/incomplete`, `tls/unusable`: out of date, or files that do not belong
  * together; `tls/other-role`, `tls/not-yet`
  */
-export function useTls(role: Role, directory: string | undefined): void {
+export function useTls(role: Role, directory: string | undefined): CertifiedIdentity | null {
   // As of a variable that a script meant to set: who asks for TLS gets it or nothing.
   if (directory === '')
     throw new ShowtellError('usage/invalid', { detail: '--tls names no folder: it is empty', command: 'certs' });
   const given = directory ?? process.env[tlsVariable] ?? '';
-  if (given === '') return;
+  if (given === '') return null;
   const path = roleFolder(given, role);
   const folder = TlsFolder.open(path);
   const { identity } = folder;
@@ -91,6 +92,7 @@ export function useTls(role: Role, directory: string | undefined): void {
   checkTlsFiles(folder);
   checkTime(path);
   process.env[tlsVariable] = path;
+  return identity;
 }
 
 function checkTime(folder: string): void {
