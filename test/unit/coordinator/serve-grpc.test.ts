@@ -13,7 +13,7 @@ describe('serveGrpc', () => {
     // Of the addresses for documentation.
     await expect(serve('192.0.2.1', 0)).rejects.toMatchObject({
       code: 'service/cannot-listen',
-      facts: { what: 'the parameter server', setting: '--grpc-port', reason: 'EADDRNOTAVAIL' },
+      facts: { what: 'the parameter server', setting: '--host and --grpc-port', reason: 'EADDRNOTAVAIL' },
     });
   });
 });

@@ -2,8 +2,8 @@ import { X509Certificate } from 'node:crypto';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { certsIn } from '@showtell/coordinator/security/certs-there.js';
 import { makeCerts, type CertsOptions } from '@showtell/coordinator/security/make-certs.js';
-import { fromSeed } from 'nkeys.js';
 import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 
 let root: string;
@@ -22,7 +22,7 @@ function make(more: Partial<CertsOptions> = {}): ReturnType<typeof makeCerts> {
 const at = (...names: string[]): string => join(directory, ...names);
 const content = (...names: string[]): string => readFileSync(at(...names), 'utf8');
 const certificate = (folder: string): X509Certificate => new X509Certificate(content(folder, 'tls.crt'));
-const natsKey = (folder: string): string => fromSeed(Buffer.from(content(folder, 'nats.nk').trim())).getPublicKey();
+const natsKey = (folder: string): string => content(folder, 'nats.nk');
 
 /** Every file with its content. */
 const state = (): [string, string][] =>
@@ -70,7 +70,7 @@ describe('makeCerts', () => {
     expect(content('nats', 'nats.conf')).toContain('# mine');
     rmSync(at('worker', 'nats.nk'));
     await make({ renew: true });
-    expect(content('nats', 'nats.conf')).toContain(natsKey('worker'));
+    expect(content('nats', 'nats.conf')).toContain(certsIn(directory).natsKeys.get('worker')?.publicKey);
     expect(content('nats', 'nats.conf')).toContain('STREAM.INFO.OBJ_one"');
   });
 

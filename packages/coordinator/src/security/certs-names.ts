@@ -25,16 +25,16 @@ export function isHost(name: string): boolean {
  * @throws ShowtellError `usage/invalid`
  */
 export function checkNames({ hosts, buckets = [], workers }: CertsNames): void {
-  const refuse = (option: string, name: string, rule: string): never => {
+  const refuse = (option: 'worker' | 'bucket' | 'host', name: string, rule: string): never => {
     throw new ShowtellError('usage/invalid', {
-      detail: `${option} ${JSON.stringify(name)} is none: ${rule}`,
+      detail: `--${option} ${JSON.stringify(name)} names no ${option}: ${rule}`,
       command: 'certs',
     });
   };
   for (const name of workers)
     if (!workerName.test(name))
-      refuse('--worker', name, 'at most 63 letters, digits, ".", "_" and "-", a letter or digit first');
+      refuse('worker', name, 'it has at most 63 letters, digits, ".", "_" and "-", a letter or digit first');
   for (const name of buckets)
-    if (!bucketName.test(name)) refuse('--bucket', name, 'at most 128 letters, digits, "-" and "_"');
-  for (const name of hosts) if (!isHost(name)) refuse('--host', name, 'a host name or an IP address');
+    if (!bucketName.test(name)) refuse('bucket', name, 'it has at most 128 letters, digits, "-" and "_"');
+  for (const name of hosts) if (!isHost(name)) refuse('host', name, 'it is neither a host name nor an IP address');
 }

@@ -3,7 +3,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ShowtellError } from '@showtell/shared/errors.js';
 import { roles } from '@showtell/shared/security/role.js';
-import { tlsFiles } from '@showtell/shared/security/tls-folder.js';
+import { tlsFiles } from '@showtell/shared/security/tls-files.js';
 import { fromSeed } from 'nkeys.js';
 import { workerName } from './certs-names.js';
 import { bucketsIn, natsConfigurationFile, type NatsUser } from './nats-configuration.js';

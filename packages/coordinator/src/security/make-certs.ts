@@ -5,7 +5,7 @@ import { hostname } from 'node:os';
 import { dirname, join } from 'node:path';
 import { ShowtellError } from '@showtell/shared/errors.js';
 import { roles, type Role } from '@showtell/shared/security/role.js';
-import { tlsFiles } from '@showtell/shared/security/tls-folder.js';
+import { tlsFiles } from '@showtell/shared/security/tls-files.js';
 import { createUser } from 'nkeys.js';
 import { unwritable } from '../new-file.js';
 import { Authority } from './authority.js';

@@ -1,6 +1,6 @@
 import { inboxPrefix } from '@showtell/shared/security/nats-subjects.js';
 import type { Role } from '@showtell/shared/security/role.js';
-import { tlsFiles } from '@showtell/shared/security/tls-folder.js';
+import { tlsFiles } from '@showtell/shared/security/tls-files.js';
 
 /** Beside the certificates of the role `nats`. */
 export const natsConfigurationFile = 'nats.conf';

@@ -1,7 +1,8 @@
 import { createPrivateKey, X509Certificate, type KeyObject } from 'node:crypto';
 import { fromSeed } from 'nkeys.js';
 import { ShowtellError } from '../errors.js';
-import { tlsFiles, type TlsFolder } from './tls-folder.js';
+import { tlsFiles } from './tls-files.js';
+import type { TlsFolder } from './tls-folder.js';
 
 /**
  * Whether a role's files belong together. At the start, and not by what a server makes of them: that only says that nobody answers.

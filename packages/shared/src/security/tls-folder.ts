@@ -4,9 +4,7 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { ShowtellError } from '../errors.js';
 import { checkTlsFiles } from './check-tls-files.js';
 import { identityOf, type CertifiedIdentity, type Role } from './role.js';
-
-/** The files of a role, named as cert-manager and `kubectl create secret tls` name them. */
-export const tlsFiles = { ca: 'ca.crt', certificate: 'tls.crt', key: 'tls.key', nkey: 'nats.nk' } as const;
+import { tlsFiles } from './tls-files.js';
 
 /** The environment variable that names the folder; `--tls` sets it for the process and what it starts. */
 export const tlsVariable = 'SHOWTELL_TLS';
