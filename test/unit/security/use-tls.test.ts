@@ -1,5 +1,7 @@
+import { once } from 'node:events';
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { Worker } from 'node:worker_threads';
 import { roles } from '@showtell/shared/security/role.js';
 import { tlsVariable, useTls } from '@showtell/shared/security/tls-folder.js';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
@@ -70,6 +72,20 @@ describe('useTls', () => {
     // Both are trusted while one replaces the other.
     writeFileSync(file('ca.crt'), Buffer.concat([other.ca, ca]));
     expect(fault()).toBeNull();
+  });
+
+  it('waits for files that are just being renewed', async () => {
+    const { key } = certs.of('client').read();
+    writeFileSync(file('tls.key'), others.of('client').read().key);
+    // useTls lets nothing else happen on this thread.
+    const renewing = `const { writeFileSync } = require('node:fs');
+      const { parentPort, workerData } = require('node:worker_threads');
+      parentPort.postMessage('ready');
+      setTimeout(() => writeFileSync(workerData.file, workerData.key), 100);`;
+    const thread = new Worker(renewing, { eval: true, workerData: { file: file('tls.key'), key } });
+    await once(thread, 'message');
+    expect(fault()).toBeNull();
+    await thread.terminate();
   });
 
   it.each(['tls.key', 'ca.crt', 'nats.nk'])('names a %s that is missing', (name) => {

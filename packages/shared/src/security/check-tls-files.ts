@@ -4,14 +4,24 @@ import { ShowtellError } from '../errors.js';
 import { tlsFiles } from './tls-files.js';
 import type { TlsFolder } from './tls-folder.js';
 
+/** What writing a role's files one after another takes at most. */
+const renewalMs = 500;
+
 /**
  * Whether a role's files belong together. At the start, and not by what a server makes of them: that only says that nobody answers.
  * @throws ShowtellError `tls/incomplete`, `tls/unusable` with the file
  */
 export function checkTlsFiles(folder: TlsFolder): void {
-  const { ca, cert, key } = folder.read();
-  const fault = faultIn(cert.toString('utf8'), key, ca.toString('utf8')) ?? natsFault(folder);
+  if (faultOf(folder) === null) return;
+  // They may just be renewed: then key and certificate are of one another a moment later.
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, renewalMs);
+  const fault = faultOf(folder);
   if (fault !== null) throw new ShowtellError('tls/unusable', { folder: folder.path, detail: fault });
+}
+
+function faultOf(folder: TlsFolder): string | null {
+  const { ca, cert, key } = folder.read();
+  return faultIn(cert.toString('utf8'), key, ca.toString('utf8')) ?? natsFault(folder);
 }
 
 function faultIn(certificate: string, key: Buffer, ca: string): string | null {
