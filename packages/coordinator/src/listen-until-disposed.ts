@@ -1,6 +1,7 @@
 import type { Server } from '@grpc/grpc-js';
 import { ShowtellError } from '@showtell/shared/errors.js';
 import { listenFor, type ListenerOptions } from '@showtell/shared/rpc/listener.js';
+import { listenError } from '@showtell/shared/service/http.js';
 
 /** What listens, for an error's words, and how long calls may take to end at the close. */
 export interface ListeningAs {
@@ -8,7 +9,7 @@ export interface ListeningAs {
   readonly closeMs: number;
 }
 
-/** Lets a gRPC server listen until it is disposed of. @throws ShowtellError `service/port-taken` */
+/** Lets a gRPC server listen until it is disposed of. @throws ShowtellError `service/port-taken`, `service/cannot-listen`, `tls/incomplete` */
 export async function listenUntilDisposed(
   server: Server,
   options: ListenerOptions,
@@ -16,7 +17,10 @@ export async function listenUntilDisposed(
 ): Promise<AsyncDisposable & { readonly port: number }> {
   const { host, port } = options;
   const listener = await listenFor(server, options).catch((cause: unknown) => {
-    throw new ShowtellError('service/port-taken', { what, host, port, setting: '--grpc-port' }, { cause });
+    if (cause instanceof ShowtellError) throw cause;
+    const error = cause as NodeJS.ErrnoException;
+    const setting = error.code === 'EADDRINUSE' ? '--grpc-port' : '--host and --grpc-port';
+    throw listenError(error, { what, host, port, setting });
   });
   return {
     port: listener.port,

@@ -52,7 +52,8 @@ export class NewFile implements AsyncDisposable {
   }
 }
 
-function unwritable(file: string, cause: unknown): ShowtellError {
+/** The system's error about a file in the words of the table. */
+export function unwritable(file: string, cause: unknown): ShowtellError {
   const { code, message } = cause as NodeJS.ErrnoException;
   const details: Readonly<Record<string, string>> = {
     ENOENT: 'its folder does not exist',

@@ -6,7 +6,7 @@ import { sealedParameterService } from '@showtell/shared/rpc/sealed-service.js';
 import { listenUntilDisposed } from './listen-until-disposed.js';
 import { refusedStatus } from './security/refused-status.js';
 
-/** Serves workers until it is disposed of. @throws ShowtellError `service/port-taken` */
+/** Serves workers until it is disposed of. @throws ShowtellError `service/port-taken`, `service/cannot-listen` */
 export async function serveGrpc(
   options: ListenerOptions,
   handlers: ParameterServiceServer,

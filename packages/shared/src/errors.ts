@@ -700,7 +700,8 @@ export const errorTable = {
   'worker/not-permitted': entry<{ address: string; detail: string }>(
     77,
     (f) => `The coordinator at ${f.address} does not let this process work: ${f.detail}.`,
-    () => 'Start the worker with the files of the role worker ("showtell certs" makes them) by --tls or SHOWTELL_TLS.',
+    () =>
+      'Start the worker with the files of the role worker ("showtell certs" makes them) by --tls or SHOWTELL_TLS; by those of worker-NAME it is called NAME and nothing else (--id).',
   ),
 
   // certificates
@@ -711,8 +712,19 @@ export const errorTable = {
   ),
   'tls/unusable': entry<{ folder: string; detail: string }>(
     78,
-    (f) => `The certificate in ${f.folder} cannot be used: ${f.detail}.`,
-    () => 'Name the folder of the right role; "showtell certs DIR --renew" makes new ones from the authority in DIR.',
+    (f) => `The files in ${f.folder} cannot be used: ${f.detail}.`,
+    () =>
+      '"showtell certs DIR --renew" makes new ones from the authority in DIR; the role then needs its whole folder.',
+  ),
+  'tls/other-role': entry<{ folder: string; role: string; wanted: string }>(
+    78,
+    (f) => `The certificate in ${f.folder} is for the role ${f.role}, not for ${f.wanted}.`,
+    (f) => `Name the folder ${f.wanted} that "showtell certs" made, or the one above it.`,
+  ),
+  'tls/not-yet': entry<{ folder: string; begins: string; now: string }>(
+    78,
+    (f) => `The certificate in ${f.folder} begins on ${f.begins}, and by this machine's clock it is ${f.now}.`,
+    () => 'Set the clock of this machine, or of the one that made the certificate, and there renew it.',
   ),
   'certs/exist': entry<{ folder: string }>(
     73,
@@ -721,9 +733,15 @@ export const errorTable = {
   ),
   'certs/no-authority': entry<{ folder: string; detail: string }>(
     66,
-    (f) => `There is no authority in ${f.folder} to renew certificates from: ${f.detail}.`,
+    (f) => `There is no authority in ${f.folder} to make certificates from: ${f.detail}.`,
     () =>
-      'Put ca.crt and ca.key back there; without the key begin anew with another folder, and give it to every role.',
+      'Make a new one in another folder and give what it makes to every role; or put back ca.crt and ca.key if they are kept elsewhere.',
+  ),
+  'certs/unreadable': entry<{ file: string; detail: string }>(
+    78,
+    (f) => `${f.file}, which is there to be renewed, cannot be read: ${f.detail}.`,
+    () =>
+      'Remove it and renew again: it is made anew. Name by --host and --bucket what a certificate or nats.conf that is gone had.',
   ),
   // the laptop cluster
   'nats/not-starting': entry<{ binary: string; port: number; log: string }>(

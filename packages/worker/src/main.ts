@@ -2,6 +2,7 @@ import { useTls } from '@showtell/shared/security/tls-folder.js';
 import { toldToLeave } from '@showtell/shared/service/worker-exit.js';
 import { endProcess, failureOf, tellFailure } from './end-process.js';
 import { wasInVain } from './find-coordinator.js';
+import { ownId } from './own-id.js';
 import { parseWorkerOptions, workerHelp } from './options.js';
 import { runWorker } from './run-worker.js';
 
@@ -14,9 +15,10 @@ async function main(): Promise<number> {
     process.stdout.write(workerHelp);
     return 0;
   }
-  useTls('worker', options.tls ?? undefined);
+  const certified = useTls('worker', options.tls ?? undefined);
+  const id = ownId(options.id, certified);
   try {
-    return await runWorker(options);
+    return await runWorker({ ...options, id });
   } catch (thrown) {
     const error = failureOf(thrown, program);
     if (!options.untilComplete || !wasInVain(error)) throw error;

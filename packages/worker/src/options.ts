@@ -1,4 +1,3 @@
-import { hostname } from 'node:os';
 import { parseArgs } from 'node:util';
 import { ShowtellError } from '@showtell/shared/errors.js';
 import { isAddress } from '@showtell/shared/rpc/address.js';
@@ -7,7 +6,8 @@ import { toldToLeave } from '@showtell/shared/service/worker-exit.js';
 
 /** What a worker is started with. */
 export interface WorkerOptions {
-  readonly id: string;
+  /** Null: what the certificate says, else made up. */
+  readonly id: string | null;
   /** A run's folder on this machine, or a coordinator elsewhere and the job to train. */
   readonly run:
     { readonly folder: string } | { readonly coordinator: string; readonly job: string; readonly data: string | null };
@@ -34,7 +34,7 @@ Options:
   --coordinator HOST:PORT  a coordinator elsewhere; with --job and, if the job names none that is here, --data
   --job FILE               the job file of that run
   --data PLACE             the data: a folder on this machine, or a bucket, nats://HOST:PORT/BUCKET
-  --id NAME                this worker's name in the run (default: worker-HOST-PID)
+  --id NAME                this worker's name in the run (default: its certificate's, if that names one, else worker-HOST-PID)
   --wait TIME              how long to look for a coordinator or a bucket's data, also after one is lost: 90, 90s, 5m (default: 60s)
   --until-complete         exit 0 at the run's end only: outlast coordinators that stop, exit ${toldToLeave} when told to leave and
                            when neither coordinator nor data came in time
@@ -69,7 +69,7 @@ export function parseWorkerOptions(argv: readonly string[]): WorkerOptions | nul
   if (coordinator !== undefined && !isAddress(coordinator))
     throw invalid(`--coordinator ${coordinator} is no HOST:PORT, with a port from 1 to 65535`);
   return {
-    id: values.id ?? `worker-${hostname()}-${process.pid}`,
+    id: values.id ?? null,
     run:
       run !== undefined
         ? { folder: run }

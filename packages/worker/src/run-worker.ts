@@ -33,7 +33,7 @@ import { Worker, type WorkerState } from './worker.js';
  * @returns the process's exit code
  * @throws ShowtellError what keeps it from working; `worker/refused`, `worker/canary-refused`, `worker/no-coordinator`
  */
-export async function runWorker(options: WorkerOptions): Promise<number> {
+export async function runWorker(options: WorkerOptions & { readonly id: string }): Promise<number> {
   const asked = await readRunJob(options.run);
   const { job, location } = asked;
   const folder = 'folder' in options.run ? options.run.folder : null;

@@ -3,15 +3,18 @@ import { InvalidArgumentError, Option } from 'commander';
 import { memorySizes, parseMemorySize } from '@showtell/shared/service/memory-size.js';
 import type { SplitRule } from '../data/split-pictures.js';
 
-/** An option's value as an integer of at least `low`. */
-export function integerFrom(low: number): (text: string) => number {
+/** An option's value as an integer of at least `low`, and at most `high` where there is one. */
+export function integerFrom(low: number, high = Number.MAX_SAFE_INTEGER): (text: string) => number {
   return (text) => {
     const value = Number(text);
-    if (!Number.isSafeInteger(value) || value < low)
-      throw new InvalidArgumentError(`It must be an integer from ${low}.`);
-    return value;
+    if (text.trim() !== '' && Number.isSafeInteger(value) && value >= low && value <= high) return value;
+    const end = high === Number.MAX_SAFE_INTEGER ? '' : ` to ${high}`;
+    throw new InvalidArgumentError(`It must be an integer from ${low}${end}.`);
   };
 }
+
+/** An option's value as a port; 0 takes a free one. */
+export const portFrom = integerFrom(0, 65_535);
 
 export function memorySizeFrom(text: string): number {
   const bytes = parseMemorySize(text);

@@ -4,7 +4,7 @@ import { connect } from 'node:net';
 import { join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { ShowtellError } from '@showtell/shared/errors.js';
-import { tlsFiles } from '@showtell/shared/security/tls-folder.js';
+import { tlsFiles } from '@showtell/shared/security/tls-files.js';
 import { watchFiles } from '@showtell/shared/security/watch-files.js';
 import { natsConfigurationFile } from '../security/nats-configuration.js';
 import { hasEnded, startChild, stopChild } from './child.js';

@@ -72,6 +72,11 @@ export class Authority {
     return new Authority(new x509.X509Certificate(certificate), own);
   }
 
+  /** When it ends, and whatever it made at the latest. */
+  get until(): Date {
+    return this.certificate.notAfter;
+  }
+
   async certified(): Promise<Certified> {
     return { certificate: `${this.certificate.toString('pem')}\n`, key: await pemOf(this.key) };
   }

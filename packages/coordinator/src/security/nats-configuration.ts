@@ -1,6 +1,6 @@
 import { inboxPrefix } from '@showtell/shared/security/nats-subjects.js';
 import type { Role } from '@showtell/shared/security/role.js';
-import { tlsFiles } from '@showtell/shared/security/tls-folder.js';
+import { tlsFiles } from '@showtell/shared/security/tls-files.js';
 
 /** Beside the certificates of the role `nats`. */
 export const natsConfigurationFile = 'nats.conf';
@@ -67,6 +67,12 @@ accounts: {
   }
 }
 `;
+}
+
+/** The buckets that a configuration of {@link natsConfiguration} was made for. */
+export function bucketsIn(configuration: string): readonly string[] {
+  const found = configuration.matchAll(/"\$JS\.API\.STREAM\.INFO\.OBJ_([A-Za-z0-9_-]+)"/g);
+  return [...new Set([...found].map(([, bucket = '']) => bucket))];
 }
 
 const lines = (subjects: readonly string[]): string => subjects.map((subject) => `\n            "${subject}"`).join('');

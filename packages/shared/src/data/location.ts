@@ -7,7 +7,11 @@ export interface BucketLocation {
   readonly bucket: string;
 }
 
-const bucketUrl = /^(nats:\/\/[^/]+)\/([A-Za-z0-9_-]{1,128})$/;
+const bucketPattern = '[A-Za-z0-9_-]{1,128}';
+const bucketUrl = new RegExp(`^(nats://[^/]+)/(${bucketPattern})$`);
+
+/** What a bucket may be called. */
+export const bucketName = new RegExp(`^${bucketPattern}$`);
 
 /**
  * What `--data` and `data.directory` name, if it is a bucket: `nats://HOST:PORT/BUCKET`; null: it is a folder.

@@ -2,10 +2,9 @@ import { X509Certificate } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { ShowtellError } from '../errors.js';
+import { checkTlsFiles } from './check-tls-files.js';
 import { identityOf, type CertifiedIdentity, type Role } from './role.js';
-
-/** The files of a role, named as cert-manager and `kubectl create secret tls` name them. */
-export const tlsFiles = { ca: 'ca.crt', certificate: 'tls.crt', key: 'tls.key', nkey: 'nats.nk' } as const;
+import { tlsFiles } from './tls-files.js';
 
 /** The environment variable that names the folder; `--tls` sets it for the process and what it starts. */
 export const tlsVariable = 'SHOWTELL_TLS';
@@ -77,21 +76,36 @@ export function folderBeside(role: Role): string | null {
 /**
  * Has this process and those it starts speak TLS as a role.
  * @param directory from `--tls`; none: what the environment says, if anything
- * @throws ShowtellError `tls/incomplete`, `tls/unusable`: another role's, or out of date
+ * @returns whom the certificate names; null: nothing is secured
+ * @throws ShowtellError `usage/invalid` for `--tls ""`, `tls/incomplete`, `tls/unusable`: out of date, or files that do not belong
+ * together; `tls/other-role`, `tls/not-yet`
  */
-export function useTls(role: Role, directory: string | undefined): void {
+export function useTls(role: Role, directory: string | undefined): CertifiedIdentity | null {
+  // As of a variable that a script meant to set: who asks for TLS gets it or nothing.
+  if (directory === '')
+    throw new ShowtellError('usage/invalid', { detail: '--tls names no folder: it is empty', command: 'certs' });
   const given = directory ?? process.env[tlsVariable] ?? '';
-  if (given === '') return;
+  if (given === '') return null;
   const path = roleFolder(given, role);
-  const { identity } = TlsFolder.open(path);
-  const unusable = (detail: string): ShowtellError => new ShowtellError('tls/unusable', { folder: path, detail });
+  const folder = TlsFolder.open(path);
+  const { identity } = folder;
   // In a coordinator's Pod there is no other: it may do all that a client may.
   const suits = identity.role === role || (role === 'client' && identity.role === 'coordinator');
-  if (!suits) throw unusable(`its certificate is for the role ${identity.role}, not for ${role}`);
-  const { validTo, validFrom } = certificateIn(path);
-  if (Date.parse(validTo) < Date.now()) throw unusable(`its certificate ended on ${validTo}`);
-  if (Date.parse(validFrom) > Date.now()) throw unusable(`its certificate begins on ${validFrom}`);
+  if (!suits) throw new ShowtellError('tls/other-role', { folder: path, role: identity.role, wanted: role });
+  checkTlsFiles(folder);
+  checkTime(path);
   process.env[tlsVariable] = path;
+  return identity;
+}
+
+function checkTime(folder: string): void {
+  const { validTo, validFrom } = certificateIn(folder);
+  const now = new Date();
+  if (Date.parse(validTo) < now.getTime())
+    throw new ShowtellError('tls/unusable', { folder, detail: `its certificate ended on ${validTo}` });
+  if (Date.parse(validFrom) <= now.getTime()) return;
+  const begins = new Date(validFrom).toISOString();
+  throw new ShowtellError('tls/not-yet', { folder, begins, now: now.toISOString() });
 }
 
 /**

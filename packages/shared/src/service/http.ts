@@ -59,7 +59,7 @@ export async function serveHttp(options: ServiceOptions): Promise<ServiceServer>
     server.headersTimeout = options.requestMs;
   }
   await new Promise<void>((resolve, reject) => {
-    server.once('error', (error: NodeJS.ErrnoException) => reject(listenError(error, host, options)));
+    server.once('error', (error: NodeJS.ErrnoException) => reject(listenError(error, { ...options, host })));
     server.listen(options.port, host, resolve);
   });
   const { port } = server.address() as AddressInfo;
@@ -122,11 +122,16 @@ function send(response: ServerResponse, status: number, body: string, type = 'te
   response.end(body);
 }
 
-function listenError(
-  error: NodeJS.ErrnoException,
-  host: string,
-  { port, what, setting }: ServiceOptions,
-): ShowtellError {
+/** Where something was to listen, and what a person is told of it. */
+export interface ListeningAt {
+  readonly host: string;
+  readonly port: number;
+  readonly what: string;
+  readonly setting: string;
+}
+
+/** Why nothing listens there, in the words of the table. */
+export function listenError(error: NodeJS.ErrnoException, { host, port, what, setting }: ListeningAt): ShowtellError {
   if (error.code === 'EADDRINUSE') {
     return new ShowtellError('service/port-taken', { host, port, what, setting }, { cause: error });
   }

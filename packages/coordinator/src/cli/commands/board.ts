@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { integerFrom } from '../data-options.js';
+import { portFrom } from '../data-options.js';
 
 interface BoardFlags {
   readonly host: string;
@@ -13,7 +13,7 @@ export function register(program: Command): void {
     .description('show runs in a browser from their files, whether they have ended or not')
     .argument('<runs...>', "the runs' folders; several are compared")
     .option('--host <address>', 'where to listen; elsewhere than on loopback it asks for a token', '127.0.0.1')
-    .option('--port <port>', 'port; 0 takes a free one', integerFrom(0), 9470)
+    .option('--port <port>', 'port; 0 takes a free one', portFrom, 9470)
     .option('--token-file <file>', 'a file with the token that the page asks for (or SHOWTELL_TOKEN has it)')
     .addHelpText(
       'after',

@@ -1,7 +1,7 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { isAddress } from '@showtell/shared/rpc/address.js';
 import { tlsOption } from '../tls-option.js';
-import { integerFrom } from '../data-options.js';
+import { portFrom } from '../data-options.js';
 
 interface CoordinatorFlags {
   readonly run: string;
@@ -32,11 +32,11 @@ export function register(program: Command): void {
     .requiredOption('--data <place>', 'the data: a folder, or a bucket, nats://HOST:PORT/BUCKET')
     .requiredOption('--nats <url>', 'the NATS server, such as nats://nats:4222')
     .option('--host <address>', 'where to listen; 0.0.0.0 for workers on other machines', '127.0.0.1')
-    .option('--grpc-port <port>', 'port of the parameter server; 0 takes a free one', integerFrom(0), 50051)
+    .option('--grpc-port <port>', 'port of the parameter server; 0 takes a free one', portFrom, 50051)
     .option(
       '--http-port <port>',
       'port of the page, /metrics, /status, /healthz and /readyz; 0 takes a free one',
-      integerFrom(0),
+      portFrom,
       9464,
     )
     .option(

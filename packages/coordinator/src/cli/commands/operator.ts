@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { integerFrom } from '../data-options.js';
+import { integerFrom, portFrom } from '../data-options.js';
 
 interface OperatorFlags {
   readonly namespace?: string;
@@ -16,7 +16,7 @@ export function register(program: Command): void {
     .option('--namespace <name>', 'look after this namespace only; none: all of them')
     .option('--lease-namespace <name>', "of the Lease by which one operator leads; none: the kubeconfig's")
     .option('--host <address>', 'where to listen', '127.0.0.1')
-    .option('--http-port <port>', 'port of /metrics, /healthz and /readyz; 0 takes a free one', integerFrom(0), 9466)
+    .option('--http-port <port>', 'port of /metrics, /healthz and /readyz; 0 takes a free one', portFrom, 9466)
     .option('--poll <seconds>', 'how often a coordinator at work is asked', integerFrom(1), 5)
     .addHelpText(
       'after',

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { tlsOption } from '../tls-option.js';
-import { integerFrom } from '../data-options.js';
+import { portFrom } from '../data-options.js';
 import type { PsOptions } from '../actions/ps.js';
 
 export function register(program: Command): void {
@@ -8,8 +8,8 @@ export function register(program: Command): void {
     .command('ps')
     .description('serve one shard of the parameter server, for the coordinator that names it (--shards)')
     .option('--host <address>', 'where to listen; 0.0.0.0 for coordinator and workers on other machines', '127.0.0.1')
-    .option('--grpc-port <port>', 'port for coordinator and workers; 0 takes a free one', integerFrom(0), 50052)
-    .option('--http-port <port>', 'port of /metrics, /healthz and /readyz; 0 takes a free one', integerFrom(0), 9467)
+    .option('--grpc-port <port>', 'port for coordinator and workers; 0 takes a free one', portFrom, 50052)
+    .option('--http-port <port>', 'port of /metrics, /healthz and /readyz; 0 takes a free one', portFrom, 9467)
     .option('--parent', 'end when standard input closes, as it does when the parent process ends');
   tlsOption(command, 'coordinator')
     .addHelpText(
