@@ -58,6 +58,8 @@ export class Toxiproxy implements AsyncDisposable {
   private async ask(method: string, path: string, body?: unknown): Promise<void> {
     const answer = await fetch(`${this.url}${path}`, {
       method,
+      // Toxiproxy closes a connection that idles, it may be in the moment in which it is used again.
+      headers: { connection: 'close' },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     });
     if (!answer.ok) throw new Error(`Toxiproxy: ${method} ${path}: ${await answer.text()}`);
