@@ -96,12 +96,26 @@ export function checkJournal(run: LabRun): Complaint[] {
   if (generations.some((generation, i) => i > 0 && generation <= (generations[i - 1] ?? 0)))
     complaints.push(`generations do not rise: ${generations.join()}`);
   if (entries.at(-1)?.type !== 'finished') complaints.push(`the journal ends with ${JSON.stringify(entries.at(-1))}`);
-  const keys = entries.flatMap((entry) => keyOf(entry) ?? []);
-  const twice = keys.filter((key, i) => keys.indexOf(key) !== i);
+  const twice = twiceIn(entries, run.job.asynchronous !== null);
   if (twice.length > 0) complaints.push(`twice in the journal: ${twice.join()}`);
   const switches = entries.filter(({ type }) => type === 'switch').length;
   if (switches !== (run.schedule.joint ? 1 : 0)) complaints.push(`${switches} switches stand in the journal`);
   return complaints;
+}
+
+/** An asynchronous run that went back to a checkpoint has other versions from there on, which are evaluated anew. */
+function twiceIn(entries: readonly JournalEntry[], isAsynchronous: boolean): string[] {
+  const there = new Map<string, number>();
+  const twice: string[] = [];
+  for (const entry of entries) {
+    if (entry.type === 'generation' && isAsynchronous)
+      for (const [key, evaluated] of there) if (evaluated > (entry.fromStep ?? -1)) there.delete(key);
+    const key = keyOf(entry);
+    if (key === null) continue;
+    if (there.has(key)) twice.push(key);
+    there.set(key, entry.type === 'evaluation' ? entry.step : -1);
+  }
+  return twice;
 }
 
 function journalOf({ run }: LabRun): readonly JournalEntry[] {
