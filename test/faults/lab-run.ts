@@ -28,6 +28,8 @@ const chainedLatencyMs = 80;
 const mostStarts = 25;
 export const workerNames = ['worker-1', 'worker-2'] as const;
 type ShardName = (typeof shardNames)[number];
+/** To the coordinator, to nats-server, to a shard. */
+export type LinkName = 'grpc' | 'nats' | ShardName;
 
 /** A line that the coordinator printed. */
 export type PrintedEvent = Pick<RunEvent, 'type' | 'step'>;
@@ -46,14 +48,14 @@ export class LabRun implements AsyncDisposable {
   readonly temporary: string;
   /** What each start of the coordinator printed. */
   readonly printed: PrintedEvent[][] = [];
-  readonly links = {} as Record<'grpc' | 'nats', Link>;
+  private readonly links = new Map<LinkName, Link>();
   readonly controls = new Map<string, ProcessControl>();
   /** Gradients of the lab's own that each generation refused as not finite. */
   readonly refused = new Map<number, number>();
   private readonly roles = new Map<string, Role>();
   private readonly mounted: string[] = [];
   readonly job: Job;
-  private readonly shardPorts = new Map<string, number>();
+  private readonly shardPorts = new Map<ShardName, number>();
   private ports = { grpc: 0, http: 0, nats: 0 };
 
   private constructor(
@@ -76,8 +78,9 @@ export class LabRun implements AsyncDisposable {
     writeFileSync(run.jobFile, JSON.stringify(run.job));
     run.ports = { grpc: await ownPort(), http: await ownPort(), nats: await ownPort() };
     for (const name of run.shardNames) run.shardPorts.set(name, await ownPort());
-    run.links.grpc = await run.openLink('grpc', run.ports.grpc, name);
-    run.links.nats = await run.openLink('nats', run.ports.nats, name);
+    await run.openLink('grpc', run.ports.grpc, name);
+    await run.openLink('nats', run.ports.nats, name);
+    for (const [shard, port] of run.shardPorts) await run.openLink(shard, port, name);
     if (schedule.schedules > 1) await run.slowDown();
     run.startRoles();
     return run;
@@ -112,6 +115,12 @@ export class LabRun implements AsyncDisposable {
 
   get httpUrl(): string {
     return `http://127.0.0.1:${this.ports.http}`;
+  }
+
+  link(name: LinkName): Link {
+    const link = this.links.get(name);
+    if (link === undefined) throw new RangeError(`there is no way to ${name}`);
+    return link;
   }
 
   role(name: Target): Role {
@@ -159,7 +168,7 @@ export class LabRun implements AsyncDisposable {
     for (const role of this.roles.values()) role.retire();
     for (const role of this.roles.values()) role.signal('SIGKILL');
     for (const control of this.controls.values()) control[Symbol.dispose]();
-    for (const { toxic, meddler } of Object.values(this.links)) {
+    for (const { toxic, meddler } of this.links.values()) {
       await toxic?.[Symbol.asyncDispose]().catch(() => undefined);
       await meddler[Symbol.asyncDispose]();
     }
@@ -168,17 +177,17 @@ export class LabRun implements AsyncDisposable {
     rmSync(this.folder, { recursive: true, force: true, maxRetries: 5 });
   }
 
-  private async openLink(name: 'grpc' | 'nats', port: number, run: string): Promise<Link> {
+  private async openLink(name: LinkName, port: number, run: string): Promise<void> {
     const draw = random(this.schedule.seed, 'meddling', name);
     const meddler = await MeddlingProxy.open(port, name === 'nats' ? 'nats' : 'bytes', draw);
     const toxic = (await this.lab.toxiproxy?.open(`${run}-${name}`, meddler.port)) ?? null;
-    return { port: toxic?.port ?? meddler.port, toxic, meddler };
+    this.links.set(name, { port: toxic?.port ?? meddler.port, toxic, meddler });
   }
 
   /** Steps take half a second then, which costs no computing: a schedule's faults are over before the next one's. */
   private async slowDown(): Promise<void> {
     for (const stream of ['upstream', 'downstream'] as const)
-      await this.links.grpc.toxic?.add({ type: 'latency', stream, attributes: { latency: chainedLatencyMs } });
+      await this.link('grpc').toxic?.add({ type: 'latency', stream, attributes: { latency: chainedLatencyMs } });
   }
 
   private startRoles(): void {
@@ -194,7 +203,7 @@ export class LabRun implements AsyncDisposable {
       '--http-port',
       String(http),
       '--nats',
-      `nats://127.0.0.1:${this.links.nats.port}`,
+      `nats://127.0.0.1:${this.link('nats').port}`,
     ];
     for (const [id, port] of this.shardPorts)
       this.add(id, {
@@ -202,7 +211,7 @@ export class LabRun implements AsyncDisposable {
         args: [showtell, 'ps', '--grpc-port', String(port), '--http-port', '0'],
         isDone: () => false,
       });
-    const shards = [...this.shardPorts.values()].map((port) => `127.0.0.1:${port}`);
+    const shards = this.shardNames.map((name) => `127.0.0.1:${this.link(name).port}`);
     if (shards.length > 0) flags.push('--shards', shards.join());
     this.add('coordinator', {
       program: process.execPath,
@@ -216,7 +225,7 @@ export class LabRun implements AsyncDisposable {
     for (const id of workerNames) {
       const where = [
         '--coordinator',
-        `127.0.0.1:${this.links.grpc.port}`,
+        `127.0.0.1:${this.link('grpc').port}`,
         '--job',
         this.jobFile,
         '--data',

@@ -1,11 +1,11 @@
 import type { FaultContext } from './fault-context.js';
-import type { Link } from './lab-run.js';
+import type { Link, LinkName } from './lab-run.js';
 import type { Toxic, ToxicLink } from './toxiproxy.js';
 
 const both = ['upstream', 'downstream'] as const;
 
 function linkOf({ run, fault }: FaultContext): Link {
-  return run.links[fault.target === 'nats' ? 'nats' : 'grpc'];
+  return run.link(fault.target as LinkName);
 }
 
 function toxicOf(context: FaultContext): ToxicLink {

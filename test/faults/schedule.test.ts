@@ -50,7 +50,7 @@ describe('a schedule', () => {
     }
   });
 
-  it('on two shards is the same, but that some of what may hit a process hits a shard', () => {
+  it('on two shards is the same, but that some of what may hit a process or the way to it hits a shard', () => {
     const hit = new Set<string>();
     for (const seed of seeds) {
       const whole = drawSchedule(seed).faults;
@@ -59,7 +59,8 @@ describe('a schedule', () => {
       expect(faults.map((fault, i) => ({ ...fault, target: whole[i]?.target }))).toEqual(whole);
       for (const { kind, target } of faults) if (target.startsWith('ps-')) hit.add(`${kind} ${target}`);
     }
-    expect([...hit].sort()).toEqual(['kill', 'slow', 'stop'].flatMap((kind) => [`${kind} ps-1`, `${kind} ps-2`]));
+    const ofShards = ['kill', 'slow', 'stop', 'clock-jump', 'cut', 'delay', 'throttle', 'half-open', 'flipped-bytes'];
+    expect([...hit].sort()).toEqual(ofShards.flatMap((kind) => [`${kind} ps-1`, `${kind} ps-2`]).sort());
   });
 
   it('done to an asynchronous run has twice as many steps, and no gradients that may be due', () => {

@@ -29,8 +29,9 @@ const mostDeadly = 2;
 /** The second refusal of one unit ends the run, as it should. */
 const once: readonly FaultKind[] = ['nan-gradient', 'memory-limit'];
 
-/** Faults that may hit a shard where there are some. */
-const ofShards: readonly FaultKind[] = ['kill', 'stop', 'slow'];
+/** Faults that may hit a shard where there are some, or the way to it. */
+const ofShards: readonly FaultKind[] = ['kill', 'stop', 'slow', 'clock-jump'];
+const onTheWay: readonly FaultKind[] = ['cut', 'delay', 'throttle', 'half-open', 'flipped-bytes'];
 /** What the lab's own gradients are refused for holds of synchronous runs: in others a unit of a step gone by may be due. */
 const synchronousOnly: readonly FaultKind[] = ['nan-gradient', 'huge-gradient'];
 
@@ -60,9 +61,10 @@ export function drawSchedule(
   return { seed, sharedMemory, joint, schedules: 1, cluster, faults: faults.filter(isPossible) };
 }
 
-/** Half of those that may. */
+/** Half of those that may; of the ways two thirds, since the tensors go there. */
 function atShard(fault: Fault, draw: Random): Fault {
-  if (!ofShards.includes(fault.kind) || draw.integer(2) === 0) return fault;
+  const isOnTheWay = onTheWay.includes(fault.kind) && fault.target === 'grpc';
+  if ((!isOnTheWay && !ofShards.includes(fault.kind)) || draw.integer(isOnTheWay ? 3 : 2) === 0) return fault;
   return { ...fault, target: draw.integer(2) === 0 ? 'ps-1' : 'ps-2' };
 }
 
