@@ -96,7 +96,7 @@ const files = {
   'components/shards/shards.yaml': print(addedTo(job, divided)),
   'components/shards/job.yaml': generated + jobFile(divided),
   'components/tls/kustomization.yaml': componentOf(
-    'Certificates from the Secrets showtell-tls-coordinator, -worker and -nats; after the component shards where both are used.',
+    'Certificates from the Secrets showtell-tls-coordinator, -worker, -nats and -ps; after the component shards where both are used.',
     divided,
     secured(divided),
   ),

@@ -11,6 +11,7 @@ export const inCluster = [
   'kubectl create secret generic captions-tls-coordinator --from-file=certs/coordinator',
   'kubectl create secret generic captions-tls-worker --from-file=certs/worker',
   'kubectl create secret generic captions-tls-nats --from-file=certs/nats',
+  'kubectl create secret generic captions-tls-ps --from-file=certs/ps',
   'kubectl apply --server-side -f captions.yaml',
   'kubectl describe trainingjob captions',
   'kubectl scale trainingjob captions --replicas=8',

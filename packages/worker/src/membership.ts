@@ -58,7 +58,7 @@ export class Membership implements AsyncDisposable {
         name: `showtell worker ${hello.worker}`,
         onState: ({ type }) => onBusState(type),
       });
-      for (const { address: of } of welcome.shards) shards.push(connectParameters(of, { session: token }));
+      for (const { address: of } of welcome.shards) shards.push(connectParameters(of, { of: 'ps', session: token }));
       const parameters = await ParameterClient.open({
         service,
         layout,

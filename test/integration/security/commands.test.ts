@@ -20,17 +20,14 @@ describe('the commands with --tls', () => {
   it('certs gives each role what it needs, secrets to their owner alone, and overwrites nothing unasked', async () => {
     const contents = (folder: string): string[] => readdirSync(join(certs, folder)).sort();
     const role = ['ca.crt', 'nats.nk', 'tls.crt', 'tls.key'];
-    expect([contents('.'), contents('coordinator'), contents('worker'), contents('client'), contents('nats')]).toEqual([
-      ['ca.crt', 'ca.key', 'client', 'coordinator', 'nats', 'worker'],
-      role,
-      role,
-      role,
-      ['ca.crt', 'nats.conf', 'tls.crt', 'tls.key'],
-    ]);
+    expect(contents('.')).toEqual(['ca.crt', 'ca.key', 'client', 'coordinator', 'nats', 'ps', 'worker']);
+    for (const folder of ['coordinator', 'worker', 'client']) expect(contents(folder)).toEqual(role);
+    expect(contents('nats')).toEqual(['ca.crt', 'nats.conf', 'tls.crt', 'tls.key']);
+    expect(contents('ps')).toEqual(['ca.crt', 'tls.crt', 'tls.key']);
     const secrets = readdirSync(certs, { recursive: true, encoding: 'utf8' }).filter((file) =>
       /\.(key|nk)$/.test(file),
     );
-    expect(secrets).toHaveLength(8);
+    expect(secrets).toHaveLength(9);
     for (const file of secrets) expect(statSync(join(certs, file)).mode & 0o777, file).toBe(0o600);
 
     const certificate = (of: string) => new X509Certificate(readFileSync(join(certs, of, 'tls.crt')));

@@ -126,10 +126,11 @@ describe('a run with certificates', () => {
       await refused(run, 'role', async () =>
         expect(await greetWith(certs.of(role).read(), address)).toMatchObject({ code: status.PERMISSION_DENIED }),
       );
-    // It serves NATS, and may call nobody.
-    await refused(run, 'certificate', async () =>
-      expect(await greetWith(certs.of('nats').read(), address)).toMatchObject(isGone),
-    );
+    // They serve, and may call nobody.
+    for (const role of ['nats', 'ps'] as const)
+      await refused(run, 'certificate', async () =>
+        expect(await greetWith(certs.of(role).read(), address)).toMatchObject(isGone),
+      );
     const [host = '', port = ''] = address.split(':');
     await refused(run, 'handshake', () =>
       send(connectPlain(Number(port), host), Buffer.from('GET / HTTP/1.1\r\nHost: here\r\n\r\n')),

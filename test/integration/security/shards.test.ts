@@ -19,6 +19,7 @@ import type { RefusalReason } from '@showtell/shared/security/refusal.js';
 import { openLog } from '@showtell/shared/service/log.js';
 import { allocateSegments, layOut, type SegmentName } from '@showtell/shared/tensors/layout.js';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import type { Role } from '@showtell/shared/security/role.js';
 import { testCerts, type TestCerts } from '../../support/certs.js';
 
 const specs = [
@@ -34,15 +35,18 @@ const version = { generation: 1, lineage: 0, step: 0 };
 let certs: TestCerts;
 beforeAll(async () => {
   certs = await testCerts();
-  process.env['SHOWTELL_TLS'] = certs.of('coordinator').path;
 });
 afterAll(() => {
   delete process.env['SHOWTELL_TLS'];
   certs[Symbol.dispose]();
 });
 
+/** What this process shows from now on. */
+const showCertificateOf = (role: Role): void => void (process.env['SHOWTELL_TLS'] = certs.of(role).path);
+
 /** A shard of its own port, for a run's coordinator that opens it. */
-async function served() {
+async function served(role: Role = 'ps') {
+  showCertificateOf(role);
   const log = openLog({ fields: { role: 'parameter-server' }, level: 'silent' });
   const { series } = openShardMetrics();
   const parametersOf = () => ({ specs, layout });
@@ -57,6 +61,7 @@ async function served() {
 
 /** The parameter server whose only shard that is. */
 async function opened(address: string): Promise<ParameterServer> {
+  showCertificateOf('coordinator');
   const parameters = allocateSegments(layout);
   const server = await ParameterServer.open({
     ...{ layout, specs, job, run: 'test', generation: 1, threads: 1 },
@@ -69,7 +74,7 @@ async function opened(address: string): Promise<ParameterServer> {
 
 /** A worker's connection. @param token of its session; null: it has none */
 function client(address: string, token: string | null, role: 'worker' | 'client' = 'worker'): ParameterServiceClient {
-  const connected = connectParameters(address, { tls: certs.of(role), session: new SessionToken(token) });
+  const connected = connectParameters(address, { tls: certs.of(role), of: 'ps', session: new SessionToken(token) });
   onTestFinished(() => connected.close());
   return connected;
 }
@@ -125,6 +130,16 @@ describe('a shard', () => {
     expect(await refusals('role')).toBe(2);
     // Nobody has opened it.
     expect(await pulled(client(address, null))).toBe(status.UNAVAILABLE);
+  });
+
+  it('is believed with a certificate of its own role alone', async () => {
+    const leave = (address: string): Promise<string> => {
+      const leader = connectShard(address, certs.of('coordinator'));
+      onTestFinished(() => leader.close());
+      return new Promise((resolve) => leader.leave({ lead: undefined }, (error) => resolve(error?.details ?? '')));
+    };
+    expect(await leave((await served()).address)).not.toContain('certificate');
+    expect(await leave((await served('coordinator')).address)).toContain('is for the role coordinator, not for ps');
   });
 
   it('has nothing for a worker’s certificate without a session, and keeps nothing of it', async () => {

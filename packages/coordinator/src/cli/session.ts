@@ -164,6 +164,7 @@ async function startShards(
     count,
     host,
     logFolder: folder.at('logs'),
+    secured: folderBeside('ps'),
     onStart: (name, { pid, restarts, http }) => {
       announceChild(folder.path, name, pid, { role: 'parameter-server', http });
       if (restarts > 0) log.warn('a shard had ended and was started again', { shard: name, pid, restarts });

@@ -25,8 +25,7 @@ export function shardAddresses(job: TrainingJob): string[] {
 export function shardObjects(job: TrainingJob): Manifest[] {
   const { spec } = job;
   const replicas = shardAddresses(job).length;
-  // It plays the coordinator's part.
-  const tls = tlsAccess(job, 'coordinator');
+  const tls = tlsAccess(job, 'ps');
   const env = [...tls.env, ...tracingVariables(job)];
   if (replicas === 0) return [];
   return [

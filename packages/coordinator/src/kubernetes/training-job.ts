@@ -114,7 +114,7 @@ export const trainingJobSpecSchema = z
       .regex(/^([a-z0-9]([a-z0-9.-]{0,200}[a-z0-9])?)?$/, 'lower-case letters, digits, dashes and dots')
       .default('')
       .describe(
-        'Beginning of three Secrets\' names, TLS-coordinator, TLS-worker and TLS-nats, with the files that "showtell certs" puts in the folders of these roles; empty: no TLS.',
+        'Beginning of the Secrets\' names TLS-coordinator, TLS-worker, TLS-nats and, with shards, TLS-ps, with the files that "showtell certs" puts in the folders of these roles; empty: no TLS.',
       ),
     tracing: z
       .strictObject({

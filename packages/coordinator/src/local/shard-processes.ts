@@ -23,6 +23,8 @@ export interface ShardProcessesOptions {
   /** Where they listen. */
   readonly host: string;
   readonly logFolder: string;
+  /** Their certificates; null: nothing is secured. */
+  readonly secured: string | null;
   /** Called with every process started, the first of each too. `http` is where its /metrics will be. */
   readonly onStart: (name: string, started: StartedShard) => void;
 }
@@ -51,7 +53,7 @@ export class ShardProcesses implements AsyncDisposable {
   }
 
   #start(shard: number, ports: Ports, restarts: number): void {
-    const { host, logFolder, onStart } = this.options;
+    const { host, logFolder, secured, onStart } = this.options;
     const name = `ps-${shard + 1}`;
     const args = [
       main,
@@ -63,6 +65,7 @@ export class ShardProcesses implements AsyncDisposable {
       '--http-port',
       String(ports.http),
       '--parent',
+      ...(secured === null ? [] : ['--tls', secured]),
     ];
     const child = startChild(process.execPath, args, { logFile: join(logFolder, `${name}.log`) });
     this.#children[shard] = child;

@@ -14,6 +14,7 @@ const earlierMs = 3_600_000;
 const usages: Readonly<Record<Role, readonly x509.ExtendedKeyUsage[]>> = {
   // It is reached by workers, and reaches NATS.
   coordinator: [x509.ExtendedKeyUsage.serverAuth, x509.ExtendedKeyUsage.clientAuth],
+  ps: [x509.ExtendedKeyUsage.serverAuth],
   worker: [x509.ExtendedKeyUsage.clientAuth],
   client: [x509.ExtendedKeyUsage.clientAuth],
   nats: [x509.ExtendedKeyUsage.serverAuth],

@@ -2,11 +2,11 @@ import { X509Certificate } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ShowtellError } from '@showtell/shared/errors.js';
-import { roles } from '@showtell/shared/security/role.js';
+import { natsUsers, type NatsUser } from '@showtell/shared/security/role.js';
 import { tlsFiles } from '@showtell/shared/security/tls-files.js';
 import { fromSeed } from 'nkeys.js';
 import { workerName } from './certs-names.js';
-import { bucketsIn, natsConfigurationFile, type NatsUser } from './nats-configuration.js';
+import { bucketsIn, natsConfigurationFile } from './nats-configuration.js';
 
 /** The key by which NATS knows a role. */
 export interface NatsKey {
@@ -36,12 +36,12 @@ export const nothingThere: CertsThere = {
 /** @throws ShowtellError `certs/unreadable` */
 export function certsIn(directory: string): CertsThere {
   const configuration = read(join(directory, 'nats', natsConfigurationFile), (content) => content);
-  const natsKeys = roles.flatMap((role) => {
-    const key = role === 'nats' ? null : read(join(directory, role, tlsFiles.nkey), natsKeyOf);
-    return role === 'nats' || key === null ? [] : [[role, key] as const];
+  const natsKeys = natsUsers.flatMap((role) => {
+    const key = read(join(directory, role, tlsFiles.nkey), natsKeyOf);
+    return key === null ? [] : [[role, key] as const];
   });
   return {
-    hosts: ['coordinator', 'nats'].flatMap((role) => read(join(directory, role, tlsFiles.certificate), hostsOf) ?? []),
+    hosts: ['coordinator', 'ps', 'nats'].flatMap((role) => read(join(directory, role, tlsFiles.certificate), hostsOf) ?? []),
     workers: workersIn(directory),
     natsKeys: new Map(natsKeys),
     configuration,

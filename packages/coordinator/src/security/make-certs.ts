@@ -4,18 +4,18 @@ import { isIP } from 'node:net';
 import { hostname } from 'node:os';
 import { dirname, join } from 'node:path';
 import { ShowtellError } from '@showtell/shared/errors.js';
-import { roles, type Role } from '@showtell/shared/security/role.js';
+import { natsUsers, roles, type NatsUser, type Role } from '@showtell/shared/security/role.js';
 import { tlsFiles } from '@showtell/shared/security/tls-files.js';
 import { createUser } from 'nkeys.js';
 import { unwritable } from '../new-file.js';
 import { Authority } from './authority.js';
 import { checkNames, isHost } from './certs-names.js';
 import { certsIn, nothingThere, type CertsThere, type NatsKey } from './certs-there.js';
-import { natsConfiguration, natsConfigurationFile, type NatsUser } from './nats-configuration.js';
+import { natsConfiguration, natsConfigurationFile } from './nats-configuration.js';
 
 export interface CertsOptions {
   readonly directory: string;
-  /** By which coordinator and NATS are reached, besides this machine's own name, loopback and, renewed, those of before. */
+  /** By which coordinator, shards and NATS are reached, besides this machine's own name, loopback and, renewed, those of before. */
   readonly hosts: readonly string[];
   readonly days: number;
   /** Buckets with data that workers may read, besides those of before; undefined: as they are, or `showtell-data`. */
@@ -68,8 +68,6 @@ export async function makeCerts(options: CertsOptions): Promise<MadeCerts[]> {
   for (const output of outputs) write(output);
   return made;
 }
-
-const natsUsers = roles.filter((role): role is NatsUser => role !== 'nats');
 
 function checkNoneIn(directory: string): void {
   const [hasCertificate, hasKey] = [tlsFiles.ca, authorityKey].map((file) => existsSync(join(directory, file)));
@@ -124,6 +122,9 @@ function holdersOf(directory: string, workers: readonly string[]): Holder[] {
   return all.map(({ folder, role, name }) => ({ path: join(directory, folder), role, name }));
 }
 
+/** Whom others reach by a host's name. */
+const servers: readonly Role[] = ['coordinator', 'ps', 'nats'];
+
 interface Parts {
   readonly natsKeys: ReadonlyMap<Role, NatsKey>;
   readonly hosts: readonly string[];
@@ -135,7 +136,7 @@ async function filesOf(
   authority: Authority,
   { natsKeys, hosts, options: { days } }: Parts,
 ): Promise<{ issued: MadeCerts; files: Output[] }> {
-  const reached = role === 'coordinator' || role === 'nats' ? hosts : [];
+  const reached = servers.includes(role) ? hosts : [];
   const { certificate, key } = await authority.issue({ role, name, hosts: reached, days });
   const natsKey = natsKeys.get(role);
   const until = new Date(new X509Certificate(certificate).validTo);

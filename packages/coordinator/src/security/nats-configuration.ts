@@ -1,12 +1,11 @@
 import { inboxPrefix } from '@showtell/shared/security/nats-subjects.js';
-import type { Role } from '@showtell/shared/security/role.js';
+import type { NatsUser } from '@showtell/shared/security/role.js';
 import { tlsFiles } from '@showtell/shared/security/tls-files.js';
 
 /** Beside the certificates of the role `nats`. */
 export const natsConfigurationFile = 'nats.conf';
 
 /** Who speaks with NATS. */
-export type NatsUser = Exclude<Role, 'nats'>;
 
 export interface NatsConfiguration {
   /** Each role's public nkey. */

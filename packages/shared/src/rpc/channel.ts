@@ -13,7 +13,7 @@ import {
 } from '@grpc/grpc-js';
 import type { ParameterServiceClient } from '../generated/showtell/v1/parameters.js';
 import type { ShardServiceClient } from '../generated/showtell/v1/shards.js';
-import { identityOf } from '../security/role.js';
+import { identityOf, type Role } from '../security/role.js';
 import { processTls, type TlsFolder } from '../security/tls-folder.js';
 import { SealedParameterServiceClient, SealedShardServiceClient } from './sealed-service.js';
 import { SessionToken } from './session-token.js';
@@ -40,6 +40,8 @@ const serverLimits: ChannelOptions = { 'grpc.max_concurrent_streams': 32 };
 export interface ConnectOptions {
   /** By default what the process was told to use; null: no TLS. */
   readonly tls?: TlsFolder | null;
+  /** Whose certificate must be shown there: the coordinator's by default. */
+  readonly of?: 'coordinator' | 'ps';
   /** Of the worker's session, where other connections of the same membership know it already. */
   readonly session?: SessionToken;
 }
@@ -51,16 +53,16 @@ export interface ConnectOptions {
  */
 export function connectParameters(
   address: string,
-  { tls = processTls(), session = new SessionToken() }: ConnectOptions = {},
+  { tls = processTls(), of = 'coordinator', session = new SessionToken() }: ConnectOptions = {},
 ): ParameterServiceClient {
-  return new SealedParameterServiceClient(address, credentialsFor(address, tls), {
+  return new SealedParameterServiceClient(address, credentialsFor(address, tls, of), {
     ...clientOptions(address, tls),
     interceptors: [session.interceptor],
   });
 }
 
-const credentialsFor = (address: string, tls: TlsFolder | null): ChannelCredentials =>
-  tls === null ? credentials.createInsecure() : channelCredentials(tls, address);
+const credentialsFor = (address: string, tls: TlsFolder | null, of: Role): ChannelCredentials =>
+  tls === null ? credentials.createInsecure() : channelCredentials(tls, address, of);
 
 const clientOptions = (address: string, tls: TlsFolder | null): ChannelOptions => ({
   ...limits,
@@ -75,14 +77,14 @@ const targetName = (address: string): ChannelOptions =>
 
 const hostOf = (address: string): string => address.slice(0, address.lastIndexOf(':')).replace(/^\[|\]$/g, '');
 
-function channelCredentials(tls: TlsFolder, address: string): ChannelCredentials {
+function channelCredentials(tls: TlsFolder, address: string, of: Role): ChannelCredentials {
   const { ca, key, cert } = tls.read();
   return credentials.createSsl(ca, key, cert, {
-    // Any holder of a certificate could pose as the coordinator otherwise.
+    // Any holder of a certificate could pose as the server otherwise.
     checkServerIdentity: (_, peer) => {
       const host = hostOf(address);
-      const role = identityOf(new X509Certificate(peer.raw))?.role ?? 'of none';
-      if (role !== 'coordinator') return new Error(`the certificate at ${host} is not a coordinator's (${role})`);
+      const role = identityOf(new X509Certificate(peer.raw))?.role ?? 'none';
+      if (role !== of) return new Error(`the certificate at ${host} is for the role ${role}, not for ${of}`);
       return hostFault(host, peer);
     },
   });
@@ -90,7 +92,7 @@ function channelCredentials(tls: TlsFolder, address: string): ChannelCredentials
 
 /** Connects a coordinator to a shard of its parameter server. @throws ShowtellError `tls/incomplete`, `tls/unusable` */
 export function connectShard(address: string, tls: TlsFolder | null = processTls()): ShardServiceClient {
-  return new SealedShardServiceClient(address, credentialsFor(address, tls), clientOptions(address, tls));
+  return new SealedShardServiceClient(address, credentialsFor(address, tls, 'ps'), clientOptions(address, tls));
 }
 
 /** A gRPC server with the same limits; services are added by the caller. @param onStatus told how each call ended */

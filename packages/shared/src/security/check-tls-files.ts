@@ -1,6 +1,7 @@
 import { createPrivateKey, X509Certificate, type KeyObject } from 'node:crypto';
 import { fromSeed } from 'nkeys.js';
 import { ShowtellError } from '../errors.js';
+import { natsUsers } from './role.js';
 import { tlsFiles } from './tls-files.js';
 import type { TlsFolder } from './tls-folder.js';
 
@@ -71,9 +72,9 @@ function certificatesIn(content: string): readonly X509Certificate[] | null {
   return blocks === null ? null : attempt(() => blocks.map((block) => new X509Certificate(block)));
 }
 
-/** nats-server itself has no key. */
+/** Not every role has a key. */
 function natsFault(folder: TlsFolder): string | null {
-  if (folder.identity.role === 'nats') return null;
+  if (!natsUsers.some((role) => role === folder.identity.role)) return null;
   const seed = folder.natsSeed();
   return attempt(() => fromSeed(seed).getPublicKey()) === null ? `${tlsFiles.nkey} is no key for NATS` : null;
 }

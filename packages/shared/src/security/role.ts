@@ -1,8 +1,12 @@
 import type { X509Certificate } from 'node:crypto';
 
-/** Who takes part in a cluster; each has a certificate of its own, and all but `nats` a key for NATS. */
-export const roles = ['coordinator', 'worker', 'client', 'nats'] as const;
+/** Who takes part in a cluster; each has a certificate of its own. */
+export const roles = ['coordinator', 'ps', 'worker', 'client', 'nats'] as const;
 export type Role = (typeof roles)[number];
+
+/** Those with a key for NATS: a shard of the parameter server has nothing to say there. */
+export const natsUsers = ['coordinator', 'worker', 'client'] as const satisfies readonly Role[];
+export type NatsUser = (typeof natsUsers)[number];
 
 /** What a certificate says of its holder. */
 export interface CertifiedIdentity {

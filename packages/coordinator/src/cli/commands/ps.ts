@@ -11,7 +11,7 @@ export function register(program: Command): void {
     .option('--grpc-port <port>', 'port for coordinator and workers; 0 takes a free one', portFrom, 50052)
     .option('--http-port <port>', 'port of /metrics, /healthz and /readyz; 0 takes a free one', portFrom, 9467)
     .option('--parent', 'end when standard input closes, as it does when the parent process ends');
-  tlsOption(command, 'coordinator')
+  tlsOption(command, 'ps')
     .addHelpText(
       'after',
       `
