@@ -47,7 +47,17 @@ export async function runSeeds(lab: Lab, seeds: readonly number[], options: RunS
       say(tellFailure(shrinks ? { ...result, schedule: await shrink(schedule, fails) } : result));
     }
   };
-  await Promise.all(Array.from({ length: atOnce }, one));
+  // Where the lab itself fails, runs under way still go through their end, which kills what they started.
+  const ends = await Promise.allSettled(
+    Array.from({ length: atOnce }, () =>
+      one().catch((error: unknown) => {
+        waiting.length = 0;
+        throw error;
+      }),
+    ),
+  );
+  const fault = ends.find((end) => end.status === 'rejected');
+  if (fault !== undefined) throw fault.reason;
   return results;
 }
 

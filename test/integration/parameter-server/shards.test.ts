@@ -1,7 +1,8 @@
 import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { describe, expect, it } from 'vitest';
+import { status } from '@grpc/grpc-js';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { optimizerTensors } from '@showtell/coordinator/checkpoints/optimizer-tensors.js';
 import { freePort } from '@showtell/coordinator/local/free-port.js';
 import type { ParameterServer } from '@showtell/coordinator/parameter-server/parameter-server.js';
@@ -9,6 +10,7 @@ import { RemoteShard } from '@showtell/coordinator/parameter-server/remote-shard
 import { Verdict, WireType } from '@showtell/shared/generated/showtell/v1/parameters.js';
 import type { ShowtellError } from '@showtell/shared/errors.js';
 import { connectParameters } from '@showtell/shared/rpc/channel.js';
+import { SessionToken } from '@showtell/shared/rpc/session-token.js';
 import { hashTensors } from '@showtell/shared/tensors/hash.js';
 import { blocksOf, segmentNames } from '@showtell/shared/tensors/layout.js';
 import { divideLayout, partOf } from '@showtell/shared/tensors/shards.js';
@@ -306,13 +308,14 @@ describe('a shard', () => {
 
   it('serves its part of versions and nothing that is the coordinator’s', async () => {
     await using cluster = await startCluster({ job: job(), shards: 2 });
-    const service = connectParameters(cluster.hosts[0]!.address);
-    const canary = new Promise((resolve, reject) => {
-      service.checkCanary({ worker: 'a', graph: 'g', sha256: '' }, (error, answer) =>
-        error === null ? resolve(answer) : reject(error),
+    const refusalOf = async (token: string | null): Promise<status> => {
+      const service = connectParameters(cluster.hosts[0]!.address, { session: new SessionToken(token) });
+      onTestFinished(() => service.close());
+      return new Promise((resolve) =>
+        service.checkCanary({ worker: 'a', graph: 'g', sha256: '' }, (error) => resolve(error?.code ?? status.OK)),
       );
-    });
-    await expect(canary).rejects.toMatchObject({ code: 12 });
-    service.close();
+    };
+    expect(await refusalOf('of a session')).toBe(status.UNIMPLEMENTED);
+    expect(await refusalOf(null)).toBe(status.UNAUTHENTICATED);
   });
 });
