@@ -7,8 +7,8 @@ import { temporaryFolder } from '../../support/temporary-folder.js';
 
 describe('a session', () => {
   it.each([
-    [1, ['a:1', 'b:2']],
     [3, ['a:1', 'b:2']],
+    [2, ['a:1']],
   ])('whose job has %d shards is not given %j', async (parameterShards, shards) => {
     const listen = { natsUrl: 'nats://127.0.0.1:1', host: '127.0.0.1', grpcPort: 0, httpPort: 0, pageToken: null };
     const run = { run: join(temporaryFolder(), 'run'), resume: false, from: null, workers: 0 };

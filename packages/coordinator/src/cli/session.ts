@@ -93,10 +93,10 @@ export async function* trainSession(options: SessionOptions, control: Control): 
   }
 }
 
-/** @throws ShowtellError `job/other-shards` */
+/** A job that says nothing of shards takes any number of them. @throws ShowtellError `job/other-shards` */
 function checkShards({ job, shards }: SessionOptions): void {
   const { parameterShards } = job.cluster;
-  if (shards !== null && shards.length !== parameterShards)
+  if (shards !== null && parameterShards !== 1 && shards.length !== parameterShards)
     throw new ShowtellError('job/other-shards', { named: shards.length, shards: parameterShards });
 }
 

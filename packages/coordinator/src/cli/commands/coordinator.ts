@@ -41,7 +41,7 @@ export function register(program: Command): void {
     )
     .option(
       '--shards <addresses>',
-      'the shards (showtell ps), HOST:PORT,HOST:PORT…, as many as cluster.parameterShards',
+      'the shards (showtell ps), HOST:PORT,HOST:PORT…; as many as cluster.parameterShards, if that is set',
       addressesOf,
     )
     .option('--stay', 'after the end, good or bad, answer /status and /metrics until SIGTERM instead of exiting');
