@@ -48,8 +48,8 @@ describe('a rollback', () => {
     'phases.joint.steps': 12,
     'phases.joint.maxBleuDrop': 1e-4,
     'phases.joint.rollbackPatience': 1,
-    // Evaluated at the switch and at 124, saved at 61 and 122.
-    'evaluation.everySteps': 124,
+    // Evaluated at the switch and at 131, saved at 61 and 122: there is time for a kill between.
+    'evaluation.everySteps': 131,
     'evaluation.captionImages': 8,
     'checkpoints.everySteps': 61,
     'checkpoints.keepLast': 50,
