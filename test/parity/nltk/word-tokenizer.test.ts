@@ -19,8 +19,9 @@ describe('words as NLTK splits them', () => {
   });
 
   it('of a very long caption are found in time that grows with its length', () => {
-    const begun = performance.now();
+    const begun = process.cpuUsage();
     tokenizeWords(`${'('.repeat(20_000)}. ${'a. '.repeat(20_000)} ${"'".repeat(20_000)}${' '.repeat(20_000)}.`);
-    expect(performance.now() - begun).toBeLessThan(5_000);
+    // Of this process alone, whatever runs beside it.
+    expect(process.cpuUsage(begun).user / 1e6).toBeLessThan(5);
   });
 });
