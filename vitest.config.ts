@@ -2,8 +2,8 @@ import { defineConfig } from 'vitest/config';
 import Sequencer from './test/support/sequencer.js';
 
 /**
- * Files of these wait for other programs much of the time: three at a time keep two cores busy. A GPU made of software and
- * the fault laboratory take every core by themselves; pages and costs are timed.
+ * Files of these wait for other programs much of the time: two at a time keep two cores busy, and three take as long. A GPU
+ * made of software and the fault laboratory take every core by themselves; pages and costs are timed.
  */
 const besideOthers = [
   ...['determinism', 'docs', 'e2e', 'engines', 'fuzz', 'images', 'integration', 'kube'],
@@ -19,7 +19,7 @@ export default defineConfig({
     sequence: { sequencer: Sequencer },
     reporters: ['default', './test/support/closing-line.ts'],
     projects: [
-      { extends: true, test: { name: 'beside', include: besideOthers, maxWorkers: 3, sequence: { groupOrder: 0 } } },
+      { extends: true, test: { name: 'beside', include: besideOthers, maxWorkers: 2, sequence: { groupOrder: 0 } } },
       {
         extends: true,
         test: {

@@ -10,7 +10,7 @@ import { asynchronous, beyond, bounds, faults, whole } from './bounds.js';
 import { World, type Bounds } from './world.js';
 
 /** What a whole visit takes too long for here is visited in part, and wholly by "npm run test:long". */
-const mostStates = 3_000;
+const mostStates = 2_000;
 
 describe.each([
   ['synchronous', whole],
