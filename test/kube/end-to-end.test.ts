@@ -107,7 +107,8 @@ describe.skipIf(missing !== null)(
     };
     const showtell = (...args: string[]) => local.run(args);
     const until = async (what: string, there: () => boolean): Promise<void> => {
-      const deadline = Date.now() + 3 * minutes;
+      // A whole training, on a machine that has other work.
+      const deadline = Date.now() + 6 * minutes;
       while (!there()) {
         await delay(200);
         if (Date.now() > deadline)
