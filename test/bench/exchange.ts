@@ -159,7 +159,13 @@ async function startShards(
   count: number,
 ): Promise<AsyncDisposable & { readonly divided: NonNullable<ParameterServerOptions['divided']> }> {
   const logFolder = mkdtempSync(join(tmpdir(), 'showtell-bench-'));
-  const processes = await ShardProcesses.start({ count, host: '127.0.0.1', logFolder, secured: null, onStart: () => undefined });
+  const processes = await ShardProcesses.start({
+    count,
+    host: '127.0.0.1',
+    logFolder,
+    secured: null,
+    onStart: () => undefined,
+  });
   const fail = (error: Error): void => console.error(error);
   return {
     divided: {

@@ -41,7 +41,9 @@ export function certsIn(directory: string): CertsThere {
     return key === null ? [] : [[role, key] as const];
   });
   return {
-    hosts: ['coordinator', 'ps', 'nats'].flatMap((role) => read(join(directory, role, tlsFiles.certificate), hostsOf) ?? []),
+    hosts: ['coordinator', 'ps', 'nats'].flatMap(
+      (role) => read(join(directory, role, tlsFiles.certificate), hostsOf) ?? [],
+    ),
     workers: workersIn(directory),
     natsKeys: new Map(natsKeys),
     configuration,
