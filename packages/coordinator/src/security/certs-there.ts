@@ -2,7 +2,7 @@ import { X509Certificate } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ShowtellError } from '@showtell/shared/errors.js';
-import { natsUsers, type NatsUser } from '@showtell/shared/security/role.js';
+import { natsUsers, servers, type NatsUser } from '@showtell/shared/security/role.js';
 import { tlsFiles } from '@showtell/shared/security/tls-files.js';
 import { fromSeed } from 'nkeys.js';
 import { workerName } from './certs-names.js';
@@ -41,9 +41,7 @@ export function certsIn(directory: string): CertsThere {
     return key === null ? [] : [[role, key] as const];
   });
   return {
-    hosts: ['coordinator', 'ps', 'nats'].flatMap(
-      (role) => read(join(directory, role, tlsFiles.certificate), hostsOf) ?? [],
-    ),
+    hosts: servers.flatMap((role) => read(join(directory, role, tlsFiles.certificate), hostsOf) ?? []),
     workers: workersIn(directory),
     natsKeys: new Map(natsKeys),
     configuration,

@@ -4,7 +4,7 @@ import { isIP } from 'node:net';
 import { hostname } from 'node:os';
 import { dirname, join } from 'node:path';
 import { ShowtellError } from '@showtell/shared/errors.js';
-import { natsUsers, roles, type NatsUser, type Role } from '@showtell/shared/security/role.js';
+import { natsUsers, roles, servers, type NatsUser, type Role } from '@showtell/shared/security/role.js';
 import { tlsFiles } from '@showtell/shared/security/tls-files.js';
 import { createUser } from 'nkeys.js';
 import { unwritable } from '../new-file.js';
@@ -122,9 +122,6 @@ function holdersOf(directory: string, workers: readonly string[]): Holder[] {
   return all.map(({ folder, role, name }) => ({ path: join(directory, folder), role, name }));
 }
 
-/** Whom others reach by a host's name. */
-const servers: readonly Role[] = ['coordinator', 'ps', 'nats'];
-
 interface Parts {
   readonly natsKeys: ReadonlyMap<Role, NatsKey>;
   readonly hosts: readonly string[];
@@ -136,7 +133,7 @@ async function filesOf(
   authority: Authority,
   { natsKeys, hosts, options: { days } }: Parts,
 ): Promise<{ issued: MadeCerts; files: Output[] }> {
-  const reached = servers.includes(role) ? hosts : [];
+  const reached = servers.some((server) => server === role) ? hosts : [];
   const { certificate, key } = await authority.issue({ role, name, hosts: reached, days });
   const natsKey = natsKeys.get(role);
   const until = new Date(new X509Certificate(certificate).validTo);

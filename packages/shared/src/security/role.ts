@@ -4,6 +4,9 @@ import type { X509Certificate } from 'node:crypto';
 export const roles = ['coordinator', 'ps', 'worker', 'client', 'nats'] as const;
 export type Role = (typeof roles)[number];
 
+/** Those that others reach by a host's name. */
+export const servers = ['coordinator', 'ps', 'nats'] as const satisfies readonly Role[];
+
 /** Those with a key for NATS: a shard of the parameter server has nothing to say there. */
 export const natsUsers = ['coordinator', 'worker', 'client'] as const satisfies readonly Role[];
 export type NatsUser = (typeof natsUsers)[number];
