@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
+import { Cluster } from '@showtell/coordinator/kubernetes/cluster/cluster.js';
 import { Connection } from '@showtell/coordinator/kubernetes/cluster/connection.js';
 import type { KubeObject } from '@showtell/coordinator/kubernetes/cluster/resources.js';
 import { servingObjects } from '@showtell/coordinator/kubernetes/serving.js';
@@ -57,6 +58,8 @@ describe.skipIf(missing !== null)(
   () => {
     const local = LocalCluster.open();
     let kube: Kube;
+    /** For what is asked again and again: a kubectl each time would hold up the kubelet, which is in this process. */
+    let cluster: Cluster;
     let kubelet: Kubelet;
     let operator: OperatorProcess;
     let reference: ReturnType<typeof bitsOf>;
@@ -70,8 +73,10 @@ describe.skipIf(missing !== null)(
       process.env['KUBECONFIG'] = kube.kubeconfig;
       kube.must(['apply', '--server-side', '-k', join(deploy, 'operator')]);
       kube.must(['wait', '--for=condition=Established', 'crd/trainingjobs.showtell.dev', '--timeout=30s']);
+      const connection = Connection.open();
+      cluster = new Cluster(connection);
       kubelet = await Kubelet.start({
-        connection: Connection.open(),
+        connection,
         namespace: 'default',
         claims: { data: local.data, empty: folderFor(0, local.at('empty')) },
         engine: join(cacheFolder(), 'engine'),
@@ -91,10 +96,18 @@ describe.skipIf(missing !== null)(
       kube[Symbol.dispose]();
     });
 
-    const status = (name = 'a'): Status =>
-      (JSON.parse(kube.must(['get', 'tj', name, '-o', 'json'])) as { status?: Status }).status ?? {};
-    const running = (name: string): Condition | undefined =>
-      status(name).conditions?.find(({ type }) => type === 'Running');
+    const status = async (name = 'a'): Promise<Status> =>
+      (await cluster.get({ kind: 'TrainingJob', namespace: 'default', name }))?.['status'] ?? {};
+    const running = async (name: string): Promise<Condition | undefined> =>
+      (await status(name)).conditions?.find(({ type }) => type === 'Running');
+    const podNames = async (labels?: string, fields?: string): Promise<string[]> =>
+      (await cluster.list('Pod', 'default', labels, fields)).items.map(({ metadata: { name } }) => name);
+    const workerPods = (): Promise<string[]> => podNames('app.kubernetes.io/component=worker', 'status.phase=Running');
+    const isComplete = async (name: string): Promise<boolean> => {
+      const { conditions = [] } = ((await cluster.get({ kind: 'Job', namespace: 'default', name }))?.['status'] ??
+        {}) as Status;
+      return conditions.some(({ type, status }) => type === 'Complete' && status === 'True');
+    };
     const apply = (name: string, spec: object): void =>
       void kube.must(
         ['apply', '--server-side', '-f', '-'],
@@ -106,10 +119,10 @@ describe.skipIf(missing !== null)(
       kube.must(['apply', '--server-side', '-f', '-'], stringify(object));
     };
     const showtell = (...args: string[]) => local.run(args);
-    const until = async (what: string, there: () => boolean): Promise<void> => {
+    const until = async (what: string, there: () => Promise<boolean>): Promise<void> => {
       // A whole training, on a machine that has other work.
       const deadline = Date.now() + 6 * minutes;
-      while (!there()) {
+      while (!(await there())) {
         await delay(200);
         if (Date.now() > deadline)
           throw new Error(
@@ -123,23 +136,15 @@ describe.skipIf(missing !== null)(
           );
       }
     };
-    const workerPods = (): string[] =>
-      kube
-        .must([
-          'get',
-          'pods',
-          '-l',
-          'app.kubernetes.io/component=worker',
-          '--field-selector=status.phase=Running',
-          '-o',
-          'name',
-        ])
-        .split('\n')
-        .filter((name) => name !== '');
+    const untilOthers = (gone: string): Promise<void> =>
+      until('another worker', async () => {
+        const pods = await workerPods();
+        return pods.length === 2 && !pods.includes(gone);
+      });
     const untilStep = (step: number, name = 'a'): Promise<void> =>
-      until(`step ${step}`, () => (status(name).step ?? 0) >= step);
+      until(`step ${step}`, async () => ((await status(name)).step ?? 0) >= step);
     const untilEnd = (name: string): Promise<void> =>
-      until(`the end of ${name}`, () => ['Succeeded', 'Failed'].includes(status(name).phase ?? ''));
+      until(`the end of ${name}`, async () => ['Succeeded', 'Failed'].includes((await status(name)).phase ?? ''));
 
     it(
       'trains to the bits of a local run, though workers and the coordinator go and come',
@@ -148,49 +153,38 @@ describe.skipIf(missing !== null)(
         // The claim comes late, and the job says what it waits for.
         await until(
           'the reason',
-          () => running('a')?.message?.includes('persistentvolumeclaim "data" not found') === true,
+          async () => (await running('a'))?.message?.includes('persistentvolumeclaim "data" not found') === true,
         );
         claim('data');
         await untilStep(1);
         expect(kube.must(['get', 'tj', 'a'])).toMatch(/^a +Running +decoder-only +\d+ +560 /m);
 
-        const [gone = ''] = workerPods();
-        kube.must(['delete', gone, '--wait=false']);
-        await until('another worker', () => workerPods().length === 2 && !workerPods().includes(gone));
+        const [gone = ''] = await workerPods();
+        kube.must(['delete', 'pod', gone, '--wait=false']);
+        await untilOthers(gone);
         kube.must(['scale', 'tj/a', '--replicas=3']);
-        await until('three workers', () => workerPods().length === 3);
-        const before = status().step ?? 0;
+        await until('three workers', async () => (await workerPods()).length === 3);
+        const before = (await status()).step ?? 0;
         kube.must(['delete', 'pod', 'a-coordinator-0', '--wait=false']);
         await untilStep(before + 5);
         kube.must(['scale', 'tj/a', '--replicas=1']);
-        await until('one worker', () => workerPods().length <= 1);
+        await until('one worker', async () => (await workerPods()).length <= 1);
 
         await untilEnd('a');
-        expect(status(), kubelet.logs()).toMatchObject({ phase: 'Succeeded', step: 560 });
+        expect(await status(), kubelet.logs()).toMatchObject({ phase: 'Succeeded', step: 560 });
         const run = join(kubelet.claim('default', 'runs-a-coordinator-0'), 'a');
         expect(bitsOf(run)).toEqual(reference);
         // Workers heard of it by themselves, and no pod is left.
-        const complete = 'jsonpath={.status.conditions[?(@.type=="Complete")].status}';
-        await until('the workers’ end', () => kube.must(['get', 'job', 'a-worker', '-o', complete]) === 'True');
-        await until(
-          'no pods',
-          () => kube.must(['get', 'pods', '--field-selector=status.phase=Running', '-o', 'name']) === '',
-        );
+        await until('the workers’ end', () => isComplete('a-worker'));
+        await until('no pods', async () => (await podNames(undefined, 'status.phase=Running')).length === 0);
         expect(kubelet.errors.filter((error) => !error.includes('not found'))).toEqual([]);
 
         // What it has trained is served off its volume.
         const serving = servingObjects('a').map((object) => stringify(object));
         kube.must(['apply', '--server-side', '--validate=strict', '-f', '-'], serving.join('---\n'));
-        const name = [
-          'get',
-          'pods',
-          '-l',
-          'app.kubernetes.io/name=showtell-serve',
-          '-o',
-          'jsonpath={.items[*].metadata.name}',
-        ];
-        await until('a pod that serves', () => kube.must(name) !== '');
-        const address = `http://${kubelet.address('default', kube.must(name))}:8080`;
+        const serves = (): Promise<string[]> => podNames('app.kubernetes.io/name=showtell-serve');
+        await until('a pod that serves', async () => (await serves()).length > 0);
+        const address = `http://${kubelet.address('default', (await serves())[0] ?? '')}:8080`;
         await eventually(
           'ready',
           async () => (await fetch(`${address}/readyz`).catch(() => null))?.ok === true,
@@ -216,9 +210,11 @@ describe.skipIf(missing !== null)(
         const spec = { job: sharded, storage: { data: { bucket: 'scenes' }, runs: { size: '1Gi' } } };
         apply('b', spec);
         // The data come late, and the job says what it waits for and how they come.
-        await until('the reason', () => running('b')?.reason === 'DataBucketMissing');
-        expect(running('b')?.message).toContain('showtell data push DATA --nats nats://b-nats:4222 --bucket scenes');
-        expect(status('b').phase).toBe('Pending');
+        await until('the reason', async () => (await running('b'))?.reason === 'DataBucketMissing');
+        expect((await running('b'))?.message).toContain(
+          'showtell data push DATA --nats nats://b-nats:4222 --bucket scenes',
+        );
+        expect((await status('b')).phase).toBe('Pending');
         const nats = `nats://${kubelet.address('default', 'b-nats-0')}:4222`;
         expect(await showtell('data', 'push', local.data, '--nats', nats, '--bucket', 'scenes')).toMatchObject({
           code: 0,
@@ -226,17 +222,14 @@ describe.skipIf(missing !== null)(
         await untilStep(10, 'b');
         // nats-server's memory goes, the bucket does not.
         kube.must(['delete', 'pod', 'b-nats-0', '--wait=false']);
-        const before = status('b').step ?? 0;
+        const before = (await status('b')).step ?? 0;
         await untilStep(before + 30, 'b');
 
         const job1 = await showtell('job', 'logs', 'b', '--tail', '2');
         expect(job1.stdout.split('\n').filter((line) => line.startsWith('{"type"')).length).toBeGreaterThan(0);
-        const told = status('b').step ?? 0;
+        const told = (await status('b')).step ?? 0;
         kube.must(['delete', 'tj', 'b', '--wait=false']);
-        await until(
-          'no pods',
-          () => kube.must(['get', 'pods', '-o', 'name', '-l', 'app.kubernetes.io/instance=b']) === '',
-        );
+        await until('no pods', async () => (await podNames('app.kubernetes.io/instance=b')).length === 0);
         const claims = ['get', 'pvc', '-o', 'name', '-l', 'app.kubernetes.io/instance=b'];
         expect(kube.must(claims).trim().split('\n').sort()).toEqual([
           'persistentvolumeclaim/runs-b-coordinator-0',
@@ -252,11 +245,15 @@ describe.skipIf(missing !== null)(
         expect(operator.log).toContain('"a deleted job goes"');
         expect(operator.log).not.toContain('though its coordinator');
 
-        await until('the old job gone', () => kube.kubectl(['get', 'sts', 'b-coordinator']).code !== 0);
+        await until(
+          'the old job gone',
+          async () =>
+            (await cluster.get({ kind: 'StatefulSet', namespace: 'default', name: 'b-coordinator' })) === null,
+        );
         apply('b', spec);
         await untilStep(saved, 'b');
         await untilEnd('b');
-        expect(status('b'), kubelet.logs()).toMatchObject({ phase: 'Succeeded', step: 560 });
+        expect(await status('b'), kubelet.logs()).toMatchObject({ phase: 'Succeeded', step: 560 });
         expect(bitsOf(run)).toEqual(reference);
       },
       12 * minutes,
@@ -297,38 +294,39 @@ describe.skipIf(missing !== null)(
           kube.must(['apply', ...how, '-f', '-'], manifests);
           expect(versions()).toEqual(before);
         }
-        await until('workers', () => workerPods().length === 2);
+        await until('workers', async () => (await workerPods()).length === 2);
         // By the probes of every role.
-        const ready = 'jsonpath={.items[*].status.conditions[?(@.type=="Ready")].status}';
-        const pods = ['pods', '-l', 'app.kubernetes.io/instance=plain'];
-        const six = Array(6).fill('True').join(' ');
-        await until('six that are ready', () => kube.must(['get', ...pods, '-o', ready]) === six);
+        await until('six that are ready', async () => {
+          const { items } = await cluster.list('Pod', 'default', 'app.kubernetes.io/instance=plain');
+          const isReady = ({ status }: KubeObject): boolean =>
+            ((status ?? {}) as Status).conditions?.some((each) => each.type === 'Ready' && each.status === 'True') ===
+            true;
+          return items.length === 6 && items.every(isReady);
+        });
         // Without an operator, a worker and the coordinator go and come.
-        const before = workerPods();
-        kube.must(['delete', before[0] ?? '', '--wait=false']);
-        await until('another worker', () => workerPods().length === 2 && !workerPods().includes(before[0] ?? ''));
-        const uidOf = (pod: string): string =>
-          kube.kubectl(['get', 'pod', pod, '-o', 'jsonpath={.metadata.uid}']).output;
-        const first = uidOf('plain-coordinator-0');
+        const [gone = ''] = await workerPods();
+        kube.must(['delete', 'pod', gone, '--wait=false']);
+        await untilOthers(gone);
+        const coordinator = (): Promise<KubeObject | null> =>
+          cluster.get({ kind: 'Pod', namespace: 'default', name: 'plain-coordinator-0' });
+        const first = (await coordinator())?.metadata.uid;
         const run = join(kubelet.claim('default', 'runs-plain-coordinator-0'), 'plain');
         const stepsOf = (): number => {
           const file = join(run, 'steps.jsonl');
           return existsSync(file) ? readFileSync(file, 'utf8').trim().split('\n').length : 0;
         };
-        await until('steps', () => stepsOf() > 5);
+        await until('steps', () => Promise.resolve(stepsOf() > 5));
         kube.must(['delete', 'pod', 'plain-coordinator-0', '--wait=false']);
-        const running = ['get', 'pod', 'plain-coordinator-0', '-o', 'jsonpath={.status.phase}'];
-        await until(
-          'another coordinator',
-          () => kube.kubectl(running).output === 'Running' && uidOf('plain-coordinator-0') !== first,
-        );
+        await until('another coordinator', async () => {
+          const pod = await coordinator();
+          return pod?.metadata.uid !== first && ((pod?.['status'] ?? {}) as Status).phase === 'Running';
+        });
         expect(stepsOf()).toBeLessThan(560);
         const followed = local.start(['job', 'logs', 'plain', '--follow']);
-        await until('the log', () => followed.output.includes('"type":"step"'));
+        await until('the log', () => Promise.resolve(followed.output.includes('"type":"step"')));
         const ofWorkers = await showtell('job', 'logs', 'plain', '--role', 'worker', '--tail', '5');
         expect(ofWorkers.stdout).toMatch(/^plain-worker-\w+: \{.*"role":"worker"/m);
-        const complete = 'jsonpath={.status.conditions[?(@.type=="Complete")].status}';
-        await until('the end', () => kube.must(['get', 'job', 'plain-worker', '-o', complete]) === 'True');
+        await until('the end', () => isComplete('plain-worker'));
         expect(bitsOf(run)).toEqual(reference);
         expect(followed.output).toContain('"outcome":"complete"');
         expect((await showtell('job', 'delete', 'plain')).code).toBe(0);
@@ -369,7 +367,7 @@ describe.skipIf(missing !== null)(
         const ready = '{.status.containerStatuses[0].ready}';
         const isReady = (name: string): boolean =>
           kube.must(['get', 'pod', name, '-o', `jsonpath=${ready}`]) === 'true';
-        await until('the one that is well', () => isReady('well'));
+        await until('the one that is well', () => Promise.resolve(isReady('well')));
         const names = pods.map(({ metadata: { name } }) => name);
         const answers = async (name: string): Promise<boolean> =>
           (await fetch(`http://${kubelet.address('default', name)}:9467/healthz`).catch(() => null))?.ok === true;
@@ -386,13 +384,13 @@ describe.skipIf(missing !== null)(
       async () => {
         claim('data');
         apply('d', { job: tinyJob, workers: { replicas: 1 }, tls: 'd-tls', storage: { data: { claim: 'data' } } });
-        const isTold = (role: string) => (): boolean =>
-          running('d')?.message?.includes(
+        const isTold = (role: string) => async (): Promise<boolean> =>
+          (await running('d'))?.message?.includes(
             `MountVolume.SetUp failed for volume "tls" : secret "d-tls-${role}" not found`,
           ) === true;
         await until('the coordinator’s', isTold('coordinator'));
         await until('nats-server’s', isTold('nats'));
-        expect(status('d').phase).toBe('Pending');
+        expect((await status('d')).phase).toBe('Pending');
         const certs = local.at('certs');
         const hosts = ['--host', 'd-coordinator', '--host', 'd-nats'];
         expect(await showtell('certs', certs, ...hosts)).toMatchObject({ code: 0 });
@@ -401,10 +399,10 @@ describe.skipIf(missing !== null)(
         create('nats');
         create('coordinator');
         await until('the workers’', isTold('worker'));
-        expect(status('d').phase).toBe('Running');
+        expect((await status('d')).phase).toBe('Running');
         create('worker');
         await untilEnd('d');
-        expect(status('d'), kubelet.logs()).toMatchObject({ phase: 'Succeeded', step: 24 });
+        expect(await status('d'), kubelet.logs()).toMatchObject({ phase: 'Succeeded', step: 24 });
       },
       4 * minutes,
     );
@@ -415,7 +413,7 @@ describe.skipIf(missing !== null)(
         claim('empty');
         apply('c', { job, storage: { data: { claim: 'empty' } } });
         await untilEnd('c');
-        const failed = status('c').conditions?.find(({ type }) => type === 'Failed');
+        const failed = (await status('c')).conditions?.find(({ type }) => type === 'Failed');
         expect(failed).toMatchObject({ status: 'True', reason: 'DataFolderNotIndexed' });
         expect(failed?.message).toContain('/data has no dataset.json');
       },

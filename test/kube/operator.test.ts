@@ -69,7 +69,7 @@ describe.skipIf(noKube !== null)(`the operator${noKube === null ? '' : ` (skippe
   const until = async (what: string, there: () => boolean): Promise<void> => {
     const deadline = Date.now() + 45_000;
     while (!there()) {
-      await delay(200);
+      await delay(500);
       if (Date.now() > deadline)
         throw new Error(
           `not in time: ${what}\n${kube.kubectl(['get', 'tj', '-A', '-o', 'yaml']).output}\n${operators.map(({ log }) => log).join('\n')}`,

@@ -10,7 +10,12 @@ export function terminalProgress(stream: NodeJS.WriteStream = process.stderr): P
       started = { what, total };
       if (!stream.isTTY) return;
       const format = `${what.padEnd(18)} {bar} {value}/{total} · {eta_formatted} left`;
-      bar = new SingleBar({ format, stream, hideCursor: true, clearOnComplete: false, barsize: 30 });
+      bar = new SingleBar({
+        ...{ format, stream, hideCursor: true, clearOnComplete: false, barsize: 30 },
+        // Of many values: what is written comes in bursts. Before there are any the library has one that is no number.
+        etaBuffer: 500,
+        formatTime: (seconds: unknown) => (Number.isFinite(seconds) ? `${String(seconds)}s` : '?'),
+      });
       bar.start(total, 0);
     },
     advance: (by) => bar?.increment(by),

@@ -1,5 +1,5 @@
 import { request as httpRequest, type IncomingMessage } from 'node:http';
-import { request as httpsRequest, type RequestOptions } from 'node:https';
+import { Agent, request as httpsRequest, type RequestOptions } from 'node:https';
 import { text } from 'node:stream/consumers';
 import { KubeConfig } from '@kubernetes/client-node';
 import { ShowtellError } from '@showtell/shared/errors.js';
@@ -20,6 +20,9 @@ export interface Request {
 
 /** How long what a kubeconfig says of certificates and tokens is used before it is read again. */
 const credentialsMs = 60_000;
+
+/** How long a connection is kept for the next request; API servers keep theirs longer. */
+const keptMs = 30_000;
 
 /**
  * An API server, found and authenticated to as kubectl does it. Objects travel as the JSON that they are: the client
@@ -73,32 +76,36 @@ export class Connection {
     const { headers, ...options } = await this.options();
     const content = body === undefined ? null : JSON.stringify(body);
     const begin = url.protocol === 'http:' ? httpRequest : httpsRequest;
-    const response = await new Promise<IncomingMessage>((resolve, reject) => {
-      const sent = begin(url, {
-        ...options,
-        method,
-        headers: {
-          ...(headers as Record<string, string> | undefined),
-          accept: 'application/json',
-          // The length by hand: Node sends the body of a DELETE without, and nobody reads it then.
-          ...(content === null
-            ? {}
-            : {
-                'content-type': contentType ?? 'application/json',
-                'content-length': String(Buffer.byteLength(content)),
-              }),
-        },
-        ...(signal === undefined ? {} : { signal }),
+    const send = (): Promise<IncomingMessage> =>
+      new Promise((resolve, reject) => {
+        const sent = begin(url, {
+          ...options,
+          method,
+          headers: {
+            ...(headers as Record<string, string> | undefined),
+            accept: 'application/json',
+            // The length by hand: Node sends the body of a DELETE without, and nobody reads it then.
+            ...(content === null
+              ? {}
+              : {
+                  'content-type': contentType ?? 'application/json',
+                  'content-length': String(Buffer.byteLength(content)),
+                }),
+          },
+          ...(signal === undefined ? {} : { signal }),
+        });
+        if (idleMs !== undefined)
+          sent.setTimeout(idleMs, () => sent.destroy(new Error(`no answer within ${idleMs / 1000} s`)));
+        sent.once('response', resolve).on('error', (cause: NodeJS.ErrnoException) => {
+          if (signal?.aborted === true) reject(cause);
+          // A kept connection that the server has closed meanwhile.
+          else if (method === 'GET' && sent.reusedSocket && cause.code === 'ECONNRESET') resolve(send());
+          else
+            reject(new ShowtellError('kubernetes/unreachable', { server: this.server, detail: why(cause) }, { cause }));
+        });
+        sent.end(content);
       });
-      if (idleMs !== undefined)
-        sent.setTimeout(idleMs, () => sent.destroy(new Error(`no answer within ${idleMs / 1000} s`)));
-      sent.once('response', resolve).on('error', (cause: NodeJS.ErrnoException) => {
-        if (signal?.aborted === true) reject(cause);
-        else
-          reject(new ShowtellError('kubernetes/unreachable', { server: this.server, detail: why(cause) }, { cause }));
-      });
-      sent.end(content);
-    });
+    const response = await send();
     const { statusCode = 0 } = response;
     if (statusCode < 200 || statusCode > 299) throw new ApiFailure(method, path, statusCode, await text(response));
     return response;
@@ -112,6 +119,9 @@ export class Connection {
       } catch (cause) {
         throw new ShowtellError('kubernetes/no-cluster', { detail: why(cause as Error) }, { cause });
       }
+      // The library's agent makes a connection for each request, and handshakes cost both sides more than what is asked.
+      if (options.agent instanceof Agent && options.agent.constructor === Agent)
+        options.agent = new Agent({ ...options.agent.options, keepAlive: true, timeout: keptMs });
       this.credentials = { options, until: Date.now() + credentialsMs };
     }
     return this.credentials.options;
