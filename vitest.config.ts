@@ -1,14 +1,17 @@
 import { defineConfig } from 'vitest/config';
 import Sequencer from './test/support/sequencer.js';
 
+/** Of nothing but values: one process for many files, for half of what they cost is to begin one and to load its modules. */
+const values = ['test/unit/**/*.test.ts'];
+
 /**
- * Files of these wait for other programs much of the time: two at a time keep two cores busy, and three take as long. A GPU
- * made of software and the fault laboratory take every core by themselves; pages and costs are timed.
+ * Files of these wait for other programs much of the time: two at a time keep two cores busy, and three take as long.
+ * Pages and costs are timed.
  */
 const besideOthers = [
-  ...['determinism', 'docs', 'e2e', 'engines', 'fuzz', 'images', 'integration', 'kube'],
-  ...['observability', 'parity', 'protocol', 'unit'],
-].map((folder) => `test/${folder}/**/!(webgpu*|costs).test.ts`);
+  ...['determinism', 'docs', 'e2e', 'engines', 'faults', 'fuzz', 'images', 'integration', 'kube'],
+  ...['observability', 'parity', 'protocol'],
+].map((folder) => `test/${folder}/**/!(costs).test.ts`);
 
 export default defineConfig({
   test: {
@@ -19,13 +22,17 @@ export default defineConfig({
     sequence: { sequencer: Sequencer },
     reporters: ['default', './test/support/closing-line.ts'],
     projects: [
+      {
+        extends: true,
+        test: { name: 'values', include: values, isolate: false, maxWorkers: 2, sequence: { groupOrder: 0 } },
+      },
       { extends: true, test: { name: 'beside', include: besideOthers, maxWorkers: 2, sequence: { groupOrder: 0 } } },
       {
         extends: true,
         test: {
           name: 'alone',
           include: ['test/**/*.test.ts'],
-          exclude: [...besideOthers, 'test/long/**', '**/node_modules/**'],
+          exclude: [...values, ...besideOthers, 'test/long/**', '**/node_modules/**'],
           maxWorkers: 1,
           sequence: { groupOrder: 1 },
         },

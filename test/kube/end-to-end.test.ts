@@ -34,7 +34,7 @@ const job = {
   checkpoints: { everySteps: 20, keepLast: 3 },
   phases: {
     ...tinyJob.phases,
-    decoderOnly: { ...tinyJob.phases.decoderOnly, steps: 500 },
+    decoderOnly: { ...tinyJob.phases.decoderOnly, steps: 300 },
     joint: { ...tinyJob.phases.joint, steps: 60 },
   },
 };
@@ -157,7 +157,7 @@ describe.skipIf(missing !== null)(
         );
         claim('data');
         await untilStep(1);
-        expect(kube.must(['get', 'tj', 'a'])).toMatch(/^a +Running +decoder-only +\d+ +560 /m);
+        expect(kube.must(['get', 'tj', 'a'])).toMatch(/^a +Running +decoder-only +\d+ +360 /m);
 
         const [gone = ''] = await workerPods();
         kube.must(['delete', 'pod', gone, '--wait=false']);
@@ -171,7 +171,7 @@ describe.skipIf(missing !== null)(
         await until('one worker', async () => (await workerPods()).length <= 1);
 
         await untilEnd('a');
-        expect(await status(), kubelet.logs()).toMatchObject({ phase: 'Succeeded', step: 560 });
+        expect(await status(), kubelet.logs()).toMatchObject({ phase: 'Succeeded', step: 360 });
         const run = join(kubelet.claim('default', 'runs-a-coordinator-0'), 'a');
         expect(bitsOf(run)).toEqual(reference);
         // Workers heard of it by themselves, and no pod is left.
@@ -241,7 +241,7 @@ describe.skipIf(missing !== null)(
         const [last = ''] = readFileSync(join(run, 'steps.jsonl'), 'utf8').trim().split('\n').slice(-1);
         expect(saved).toBeGreaterThanOrEqual((JSON.parse(last) as { step: number }).step);
         expect(saved).toBeGreaterThanOrEqual(told);
-        expect(saved).toBeLessThan(560);
+        expect(saved).toBeLessThan(360);
         expect(operator.log).toContain('"a deleted job goes"');
         expect(operator.log).not.toContain('though its coordinator');
 
@@ -253,7 +253,7 @@ describe.skipIf(missing !== null)(
         apply('b', spec);
         await untilStep(saved, 'b');
         await untilEnd('b');
-        expect(await status('b'), kubelet.logs()).toMatchObject({ phase: 'Succeeded', step: 560 });
+        expect(await status('b'), kubelet.logs()).toMatchObject({ phase: 'Succeeded', step: 360 });
         expect(bitsOf(run)).toEqual(reference);
       },
       12 * minutes,
@@ -321,7 +321,7 @@ describe.skipIf(missing !== null)(
           const pod = await coordinator();
           return pod?.metadata.uid !== first && ((pod?.['status'] ?? {}) as Status).phase === 'Running';
         });
-        expect(stepsOf()).toBeLessThan(560);
+        expect(stepsOf()).toBeLessThan(360);
         const followed = local.start(['job', 'logs', 'plain', '--follow']);
         await until('the log', () => Promise.resolve(followed.output.includes('"type":"step"')));
         const ofWorkers = await showtell('job', 'logs', 'plain', '--role', 'worker', '--tail', '5');

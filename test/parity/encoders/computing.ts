@@ -37,6 +37,7 @@ export const wasm: Computing = {
 export const webgpu: Computing = {
   ...backends.webgpu,
   what: 'WebGPU',
+  isSlow: true,
   open: async () => {
     await openWebgpuEngine(smallOptions);
     return plainOps;
