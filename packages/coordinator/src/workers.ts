@@ -56,7 +56,7 @@ interface Member extends Worker {
 
 export interface WorkersEvents {
   joined(worker: Worker): void;
-  /** @param reason "version", "job" or "data" */
+  /** @param reason "version", "run", "job" or "data" */
   refused(worker: string, reason: string, text: string): void;
   /** @param died false when it left as it was told to, or after giving back all it held. */
   left(worker: Worker, died: boolean): void;
@@ -197,11 +197,16 @@ export class Workers {
   }
 
   private refusal(hello: Hello): { code: string; text: string } | null {
-    const own = this.membership;
+    const own = { run: this.welcome.run, ...this.membership };
     if (hello.version !== own.version)
       return {
         code: 'worker/other-version',
         text: `worker ${hello.worker} is showtell ${hello.version}, this run is trained by ${own.version}; install the same on both`,
+      };
+    if (hello.run !== '' && hello.run !== own.run)
+      return {
+        code: 'worker/other-run',
+        text: `worker ${hello.worker} is for run ${hello.run}, here is run ${own.run}; start it anew, with this run's folder or its own coordinator's address`,
       };
     if (hello.jobSha256 !== own.jobSha256)
       return {

@@ -14,6 +14,7 @@ const hello = {
   datasetDigest: '',
   engine: '',
   instance: '',
+  run: '',
 };
 
 it('a worker that comes, or asks, as the run ends is told that it is over, by no failure that would end it as one', async () => {
