@@ -54,6 +54,7 @@ export async function runWorker(options: WorkerOptions & { readonly id: string }
     ready: () => (['waiting', 'computing'].includes(state()) ? true : state()),
     what: "the worker's metrics",
     setting: '--metrics-port',
+    hostSetting: '--metrics-host',
   });
   const announcement = { role: 'worker', id: options.id, http: http.url } as const;
   using announced = folder === null ? null : announceProcess(folder, fileName(options.id), announcement);
