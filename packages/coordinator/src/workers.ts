@@ -3,6 +3,7 @@ import {
   Command_Kind,
   type Hello,
   type LeaseReturned,
+  type Refusal,
   type SessionRequest,
   type SessionResponse,
   type UnitOffer,
@@ -69,6 +70,24 @@ export interface Membership {
   readonly version: string;
   readonly jobSha256: string;
   readonly datasetDigest: string;
+}
+
+/** What a worker of another run or job is told; null: it is of this one, or asks for none. */
+export function refusalOfOther(
+  { worker, ...hello }: Pick<Hello, 'worker' | 'run' | 'jobSha256'>,
+  { run, jobSha256 }: Pick<Hello, 'run' | 'jobSha256'>,
+): Refusal | null {
+  if (hello.run !== '' && hello.run !== run)
+    return {
+      code: 'worker/other-run',
+      text: `worker ${worker} is for run ${hello.run}, here is run ${run}; start it anew, with this run's folder or its own coordinator's address`,
+    };
+  if (hello.jobSha256 !== jobSha256)
+    return {
+      code: 'worker/other-job',
+      text: `worker ${worker} has another job than this run; start it with this run's folder or job file`,
+    };
+  return null;
 }
 
 /** Names a unit within a generation, whatever its attempt. */
@@ -196,23 +215,15 @@ export class Workers {
     return member;
   }
 
-  private refusal(hello: Hello): { code: string; text: string } | null {
-    const own = { run: this.welcome.run, ...this.membership };
+  private refusal(hello: Hello): Refusal | null {
+    const own = this.membership;
     if (hello.version !== own.version)
       return {
         code: 'worker/other-version',
         text: `worker ${hello.worker} is showtell ${hello.version}, this run is trained by ${own.version}; install the same on both`,
       };
-    if (hello.run !== '' && hello.run !== own.run)
-      return {
-        code: 'worker/other-run',
-        text: `worker ${hello.worker} is for run ${hello.run}, here is run ${own.run}; start it anew, with this run's folder or its own coordinator's address`,
-      };
-    if (hello.jobSha256 !== own.jobSha256)
-      return {
-        code: 'worker/other-job',
-        text: `worker ${hello.worker} has another job than this run; start it with this run's folder or job file`,
-      };
+    const other = refusalOfOther(hello, { run: this.welcome.run, jobSha256: own.jobSha256 });
+    if (other !== null) return other;
     if (hello.datasetDigest !== own.datasetDigest)
       return {
         code: 'worker/other-data',
