@@ -2,7 +2,7 @@
 import type { SessionResponse, Version } from '@showtell/shared/generated/showtell/v1/parameters.js';
 import type { UnitId } from '@showtell/shared/generated/showtell/v1/unit.js';
 import { connectParameters } from '@showtell/shared/rpc/channel.js';
-import { SessionToken } from '@showtell/shared/rpc/session-token.js';
+import { CallIdentity } from '@showtell/shared/rpc/call-identity.js';
 import type { WireDtype } from '@showtell/shared/tensors/gradient-body.js';
 import { allocateSegments, layOut } from '@showtell/shared/tensors/layout.js';
 import { ParameterClient, type UnitGradient } from '@showtell/worker/parameters/client.js';
@@ -21,7 +21,7 @@ export interface ExchangeTask {
     readonly sharedMemoryNonce: string;
   }[];
   /** What shards know it by. */
-  readonly token: string;
+  readonly identity: { readonly run: string; readonly jobSha256: string; readonly token: string };
   /** Of the embedding that its gradient touches; 0: it is sent whole. */
   readonly rows: number;
   readonly width: number;
@@ -40,7 +40,7 @@ const { address, index, wire, sharedMemory, rows, width } = task;
 const layout = layOut(task.specs);
 const service = connectParameters(address);
 const shards = task.shards.map(({ address: of, sharedMemory: directory, sharedMemoryNonce: nonce }) => ({
-  service: connectParameters(of, { session: new SessionToken(task.token) }),
+  service: connectParameters(of, { identity: new CallIdentity(task.identity) }),
   sharedMemory: directory === '' ? null : { directory, nonce },
 }));
 const worker = `w${index}`;
@@ -62,7 +62,7 @@ session.on('data', ({ message }: SessionResponse) => {
   for (const resolve of waiting.splice(0)) resolve();
 });
 session.on('error', () => undefined);
-const nothing = { host: '', version: '', jobSha256: '', datasetDigest: '', engine: '', instance: '' };
+const nothing = { host: '', version: '', jobSha256: '', datasetDigest: '', engine: '', instance: '', run: '' };
 session.write({ message: { $case: 'hello', value: { worker, pid: process.pid, ...nothing } } });
 
 /** The newest version, once it is another than `known`. */

@@ -78,6 +78,9 @@ export interface Exchanging {
   readonly take: (step: number) => Promise<number>;
 }
 
+/** What would be its job's hash. */
+const jobSha256 = 'bench';
+
 /** Has two worker processes exchange gradients and versions of im2txt's size with a parameter server as long as `use` lasts. */
 export async function exchanging<T>(
   { wire, sharedMemory, shards }: Pick<Exchange, 'wire' | 'sharedMemory' | 'shards'>,
@@ -125,7 +128,7 @@ export async function exchanging<T>(
         wire,
         sharedMemory: server.sharedMemory,
         shards: sharedMemory ? server.shards : server.shards.map((shard) => ({ ...shard, sharedMemory: '' })),
-        token: sessions[index]?.token ?? '',
+        identity: { run: 'bench', jobSha256, token: sessions[index]?.token ?? '' },
         rows: distinctWords,
         width: job.model.decoder.embedding,
       };
@@ -170,7 +173,7 @@ async function startShards(
   return {
     divided: {
       shards: count,
-      open: (part) => RemoteShard.open(processes.addresses[part.shard] ?? '', part, fail),
+      open: (part) => RemoteShard.open(processes.addresses[part.shard] ?? '', { ...part, jobSha256 }, fail),
     },
     [Symbol.asyncDispose]: async () => {
       await processes[Symbol.asyncDispose]();

@@ -36,7 +36,8 @@ type UnitFacts = Pick<UnitId, 'run' | 'generation'>;
 function trainingUnit(run: LabRun, id: Omit<UnitId, 'evaluation'>, ofStep = id.step): Uint8Array {
   const planned = new Plan(run.job, run.lab.dataset.split('train')).units(ofStep)[id.index];
   const value = { records: [...(planned?.records ?? [])], seed: planned?.seed ?? 0, oldestVersion: ofStep };
-  return Unit.encode({ id: { ...id, evaluation: false }, work: { $case: 'training', value } }).finish();
+  const { jobSha256 } = new RunFolder(run.run).identity();
+  return Unit.encode({ id: { ...id, evaluation: false }, jobSha256, work: { $case: 'training', value } }).finish();
 }
 
 /** Further offers of the units of the current step and the next: several workers compute the same. */

@@ -96,6 +96,7 @@ export class Coordinator {
     this.server = new Server(generation, bounds.units, bounds.maxStaleness, from, parts.judge);
     this.dispatcher = new parts.Dispatcher({
       run: 'run',
+      jobSha256: '',
       generation,
       isAsynchronous: bounds.maxStaleness !== null,
       plan: {
@@ -116,7 +117,10 @@ export class Coordinator {
     const series = { workers: nothing, workersRefused: nothing, unitsRedelivered: nothing };
     this.workers = new Workers(
       { version: '1', jobSha256: '', datasetDigest: '' },
-      { run: 'run', generation, natsUrl: '', unitStream: '', sharedMemory: '', sharedMemoryNonce: '', shards: [] },
+      {
+        ...{ run: 'run', jobSha256: '', generation, natsUrl: '', unitStream: '', shards: [] },
+        ...{ sharedMemory: '', sharedMemoryNonce: '' },
+      },
       workerEvents({
         ...{ series, log, beside: this.beside, dispatcher: this.dispatcher },
         ...{ server: { forgetWorker: async () => undefined }, workers: () => this.workers },

@@ -64,6 +64,7 @@ export class Worker implements Disposable {
       datasetDigest: '',
       engine: '',
       instance: id,
+      run: '',
     };
     this.session.send({ $case: 'hello', value: hello });
     this.session.deliver();

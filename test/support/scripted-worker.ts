@@ -26,7 +26,7 @@ import {
 import { EvaluationKind, type EvaluationWork, type UnitId } from '@showtell/shared/generated/showtell/v1/unit.js';
 import { trainedSegments } from '@showtell/shared/job/phases.js';
 import { connectParameters } from '@showtell/shared/rpc/channel.js';
-import { tokenIn } from '@showtell/shared/rpc/session-token.js';
+import { CallIdentity, identityIn } from '@showtell/shared/rpc/call-identity.js';
 import type { TlsFolder } from '@showtell/shared/security/tls-folder.js';
 import type { ParameterLayout } from '@showtell/shared/tensors/layout.js';
 import { secondLease } from '@showtell/worker/second-lease.js';
@@ -81,19 +81,24 @@ export class ScriptedWorker implements AsyncDisposable {
     facts: Pick<Hello, 'jobSha256' | 'datasetDigest'>,
     private readonly script: Script,
   ) {
-    this.service = connectParameters(address, { tls: script.tls ?? null });
+    const identity = new CallIdentity({ jobSha256: facts.jobSha256 });
+    this.service = connectParameters(address, { tls: script.tls ?? null, identity });
     this.session = this.service.session();
     const { session } = this;
     this.answered = new Promise((resolve) => {
       session.on('data', ({ message }: SessionResponse) => {
-        if (message?.$case === 'welcome') resolve({ welcome: message.value });
-        else if (message?.$case === 'refusal') resolve({ refusal: message.value });
+        if (message?.$case === 'welcome') {
+          identity.run = message.value.run;
+          resolve({ welcome: message.value });
+        } else if (message?.$case === 'refusal') resolve({ refusal: message.value });
         else if (message?.$case === 'version') this.versions.push(message.value);
         else if (message?.$case === 'command') this.obey(message.value.kind);
         else if (message?.$case === 'offer') this.take(secondLease(message.value));
       });
     });
-    this.token = new Promise((resolve) => session.on('metadata', (metadata) => resolve(tokenIn(metadata) ?? '')));
+    this.token = new Promise((resolve) =>
+      session.on('metadata', (metadata) => resolve(identityIn(metadata).token ?? '')),
+    );
     this.gone = new Promise((resolve) => {
       const end = (): void => {
         this.over = true;
@@ -109,6 +114,7 @@ export class ScriptedWorker implements AsyncDisposable {
       version: showtellVersion,
       engine: 'scripted',
       instance: randomUUID(),
+      run: '',
     };
     this.send({ $case: 'hello', value: { ...hello, ...facts, ...script.hello } });
     this.work = this.answered.then((answer) => ('welcome' in answer ? this.serve(answer.welcome) : undefined));

@@ -7,8 +7,11 @@ import {
 import { ShowtellError } from '@showtell/shared/errors.js';
 import { connectBus } from '@showtell/shared/bus/connect.js';
 import type { RunCommand, RunCommands } from './run-commands.js';
-import type { CoordinatorProcess } from './run-folder.js';
+import type { CoordinatorProcess, RunIdentity } from './run-folder.js';
 import type { RunStatus } from './status.js';
+
+/** Which run a command is for. */
+type CommandedRun = Pick<RunIdentity, 'run' | 'jobSha256'>;
 
 const subject = (run: string): string => `showtell.${run}.command`;
 
@@ -22,7 +25,7 @@ const commandOf: Readonly<Partial<Record<CommandRequest_Kind, RunCommand>>> = {
 /** Answers the CLI's commands to a running coordinator. */
 export function answerCommands(
   connection: NatsConnection,
-  run: string,
+  { run, jobSha256 }: CommandedRun,
   commands: RunCommands,
   status: () => RunStatus,
 ): void {
@@ -32,7 +35,12 @@ export function answerCommands(
         message.respond(CommandResponse.encode({ ok: true, error: '', statusJson: '', ...part }).finish());
       };
       try {
-        const { kind } = CommandRequest.decode(message.data);
+        const { kind, ...asked } = CommandRequest.decode(message.data);
+        if (asked.run !== run || asked.jobSha256 !== jobSha256) {
+          const error = `the command is for run ${asked.run || 'none'} of job ${asked.jobSha256.slice(0, 12) || 'none'}, here is ${run} of ${jobSha256.slice(0, 12)}`;
+          response({ ok: false, error });
+          return;
+        }
         const command = commandOf[kind];
         if (command === undefined && kind !== CommandRequest_Kind.KIND_STATUS) {
           response({ ok: false, error: 'the command names no kind' });
@@ -53,12 +61,12 @@ export function answerCommands(
  */
 export async function sendCommand(
   coordinator: Pick<CoordinatorProcess, 'nats'>,
-  run: string,
+  { run, jobSha256 }: CommandedRun,
   kind: keyof typeof CommandRequest_Kind,
 ): Promise<RunStatus> {
   const connection = await connectBus({ servers: [coordinator.nats], name: 'showtell cli', giveUpAfterMs: 1_000 });
   try {
-    const request = CommandRequest.encode({ kind: CommandRequest_Kind[kind] }).finish();
+    const request = CommandRequest.encode({ kind: CommandRequest_Kind[kind], run, jobSha256 }).finish();
     const message = await connection.request(subject(run), request, { timeout: 5_000 }).catch((cause: unknown) => {
       const isNobody = cause instanceof NatsError && cause.code === (ErrorCode.NoResponders as string);
       const detail = isNobody ? 'nobody listens there' : 'no answer within 5 s';

@@ -134,7 +134,7 @@ export async function* coordinate(options: CoordinatorOptions, control: Control)
     divided:
       options.shards == null
         ? null
-        : dividedOver(options.shards, control, (text) => {
+        : dividedOver(options.shards, identity.jobSha256, control, (text) => {
             log.warn(text);
             options.onWait?.(text);
           }),
@@ -168,6 +168,7 @@ export async function* coordinate(options: CoordinatorOptions, control: Control)
   const workersLog = limited(log, 10);
   const dispatcher: Dispatcher = new Dispatcher({
     run: identity.run,
+    jobSha256: identity.jobSha256,
     generation: generation.number,
     isAsynchronous: job.asynchronous !== null,
     plan,
@@ -189,13 +190,15 @@ export async function* coordinate(options: CoordinatorOptions, control: Control)
 
   const onRefused = noteRefusals(log, series);
   const gate = new Gate({
-    ...{ run: identity.run, generation: generation.number, secured: tls !== null, onRefused },
+    ...{ run: identity.run, jobSha256: identity.jobSha256, generation: generation.number },
+    ...{ secured: tls !== null, onRefused },
     onSessions: (open) => beside.start(() => server.setSessions(open)),
   });
   const workers: Workers = new Workers(
     { version, jobSha256: identity.jobSha256, datasetDigest: identity.datasetDigest },
     {
       run: identity.run,
+      jobSha256: identity.jobSha256,
       generation: generation.number,
       natsUrl: options.natsUrl,
       unitStream: broker.queue.stream,
@@ -284,7 +287,7 @@ export async function* coordinate(options: CoordinatorOptions, control: Control)
   await using page = new MountedDashboard({ runs: [shown], host: options.host, token: options.pageToken });
   dashboard = page;
   options.onListening?.(http.url);
-  answerCommands(broker.bus, identity.run, commands, status);
+  answerCommands(broker.bus, identity, commands, status);
   using _announced = folder.announceCoordinator({
     generation: generation.number,
     grpc: `${options.host === '0.0.0.0' ? hostname() : options.host}:${grpc.port}`,
@@ -373,6 +376,7 @@ async function openServer(control: Control, options: ParameterServerOptions): Pr
 
 function dividedOver(
   shards: readonly string[],
+  jobSha256: string,
   control: Control,
   onWait: (text: string) => void,
 ): NonNullable<ParameterServerOptions['divided']> {
@@ -381,7 +385,7 @@ function dividedOver(
     open: (part) =>
       RemoteShard.open(
         shards[part.shard] ?? '',
-        part,
+        { ...part, jobSha256 },
         (error) => control.fail(error),
         () => control.interruption === null,
         onWait,

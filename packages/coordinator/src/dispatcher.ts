@@ -16,6 +16,7 @@ const mostUndone = 64;
 
 export interface DispatcherOptions extends UnitJudgeOptions {
   readonly run: string;
+  readonly jobSha256: string;
   readonly generation: number;
   /** Whether each unit is applied as it comes: all that are open are needed then, and none waits for its turn. */
   readonly isAsynchronous: boolean;
@@ -90,14 +91,16 @@ export class Dispatcher {
     const due = [...this.gaps];
     this.gaps = [];
     for (; this.horizon < until; this.horizon++) due.push(this.horizon);
+    const { jobSha256 } = this.options;
     const offers: Promise<unknown>[] = [];
     for (const each of due) {
       const lane: Lane = each === step || this.options.isAsynchronous ? 'now' : 'ahead';
       for (const { index, records, seed } of this.options.plan.units(each)) {
         const id = this.identify(each, index, false);
         const value = { records: [...records], seed, oldestVersion: oldestVersion(each) };
+        const offer = { id, jobSha256, work: { $case: 'training', value } } as const;
         // Sent in this order; the broker's answers are awaited together.
-        offers.push(this.publish(this.units.add({ id, work: { $case: 'training', value } }, lane)));
+        offers.push(this.publish(this.units.add(offer, lane)));
       }
     }
     await Promise.all(offers);
@@ -107,8 +110,11 @@ export class Dispatcher {
 
   /** Publishes an evaluation's units for the version of `step`. */
   async evaluate(step: number, work: readonly Extract<Unit['work'], { $case: 'evaluation' }>[]): Promise<void> {
-    for (const [index, evaluation] of work.entries())
-      await this.publish(this.units.add({ id: this.identify(step, index, true), work: evaluation }, 'now'));
+    const { jobSha256 } = this.options;
+    for (const [index, evaluation] of work.entries()) {
+      const id = this.identify(step, index, true);
+      await this.publish(this.units.add({ id, jobSha256, work: evaluation }, 'now'));
+    }
   }
 
   /** A unit's result was accepted. */

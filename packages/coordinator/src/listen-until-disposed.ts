@@ -18,9 +18,7 @@ export async function listenUntilDisposed(
   const { host, port } = options;
   const listener = await listenFor(server, options).catch((cause: unknown) => {
     if (cause instanceof ShowtellError) throw cause;
-    const error = cause as NodeJS.ErrnoException;
-    const setting = error.code === 'EADDRINUSE' ? '--grpc-port' : '--host and --grpc-port';
-    throw listenError(error, { what, host, port, setting });
+    throw listenError(cause as NodeJS.ErrnoException, { what, host, port, setting: '--grpc-port' });
   });
   return {
     port: listener.port,

@@ -228,7 +228,7 @@ export const coordinatorSeries = {
     type: 'counter',
     name: 'showtell_workers_refused_total',
     unit: '',
-    labels: { reason: 'version, job, data, canary' },
+    labels: { reason: 'version, run, job, data, canary' },
     help: 'Workers turned away on joining.',
   },
   refused: {

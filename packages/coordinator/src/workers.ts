@@ -3,6 +3,7 @@ import {
   Command_Kind,
   type Hello,
   type LeaseReturned,
+  type Refusal,
   type SessionRequest,
   type SessionResponse,
   type UnitOffer,
@@ -56,7 +57,7 @@ interface Member extends Worker {
 
 export interface WorkersEvents {
   joined(worker: Worker): void;
-  /** @param reason "version", "job" or "data" */
+  /** @param reason "version", "run", "job" or "data" */
   refused(worker: string, reason: string, text: string): void;
   /** @param died false when it left as it was told to, or after giving back all it held. */
   left(worker: Worker, died: boolean): void;
@@ -69,6 +70,24 @@ export interface Membership {
   readonly version: string;
   readonly jobSha256: string;
   readonly datasetDigest: string;
+}
+
+/** What a worker of another run or job is told; null: it is of this one, or asks for none. */
+export function refusalOfOther(
+  { worker, ...hello }: Pick<Hello, 'worker' | 'run' | 'jobSha256'>,
+  { run, jobSha256 }: Pick<Hello, 'run' | 'jobSha256'>,
+): Refusal | null {
+  if (hello.run !== '' && hello.run !== run)
+    return {
+      code: 'worker/other-run',
+      text: `worker ${worker} is for run ${hello.run}, here is run ${run}; start it anew, with this run's folder or its own coordinator's address`,
+    };
+  if (hello.jobSha256 !== jobSha256)
+    return {
+      code: 'worker/other-job',
+      text: `worker ${worker} has another job than this run; start it with this run's folder or job file`,
+    };
+  return null;
 }
 
 /** Names a unit within a generation, whatever its attempt. */
@@ -196,18 +215,15 @@ export class Workers {
     return member;
   }
 
-  private refusal(hello: Hello): { code: string; text: string } | null {
+  private refusal(hello: Hello): Refusal | null {
     const own = this.membership;
     if (hello.version !== own.version)
       return {
         code: 'worker/other-version',
         text: `worker ${hello.worker} is showtell ${hello.version}, this run is trained by ${own.version}; install the same on both`,
       };
-    if (hello.jobSha256 !== own.jobSha256)
-      return {
-        code: 'worker/other-job',
-        text: `worker ${hello.worker} has another job than this run; start it with this run's folder or job file`,
-      };
+    const other = refusalOfOther(hello, { run: this.welcome.run, jobSha256: own.jobSha256 });
+    if (other !== null) return other;
     if (hello.datasetDigest !== own.datasetDigest)
       return {
         code: 'worker/other-data',

@@ -658,6 +658,16 @@ export const errorTable = {
     (f) => `The coordinator does not take this worker (${f.code}): ${f.text}`,
     () => 'Start the worker with the same showtell, job and data as the run.',
   ),
+  'worker/other-run': entry<{
+    address: string;
+    there: { run: string; job: string };
+    own: { run: string; job: string };
+  }>(
+    78,
+    (f) =>
+      `The coordinator at ${f.address} leads run ${f.there.run} of job ${f.there.job.slice(0, 12)}; this worker is for ${f.own.run === '' ? 'a run' : `run ${f.own.run}`} of job ${f.own.job.slice(0, 12)}.`,
+    () => "Start the worker with that run's folder or job file, or with the address of its own run's coordinator.",
+  ),
   'worker/canary-refused': entry<{ graph: string; got: string; expected: string; engine: string }>(
     78,
     (f) =>

@@ -3,8 +3,9 @@ import { connectBus } from '@showtell/shared/bus/connect.js';
 import { UnitQueue } from '@showtell/shared/bus/unit-queue.js';
 import type { Job } from '@showtell/shared/job/job.js';
 import type { Hello, ParameterServiceClient, Welcome } from '@showtell/shared/generated/showtell/v1/parameters.js';
+import { ShowtellError } from '@showtell/shared/errors.js';
+import { CallIdentity } from '@showtell/shared/rpc/call-identity.js';
 import { connectParameters } from '@showtell/shared/rpc/channel.js';
-import { SessionToken } from '@showtell/shared/rpc/session-token.js';
 import type { ParameterLayout } from '@showtell/shared/tensors/layout.js';
 import { ParameterClient } from './parameters/client.js';
 import type { SharedPlace } from './parameters/part-link.js';
@@ -36,14 +37,14 @@ export class Membership implements AsyncDisposable {
   /**
    * Joins the run of the coordinator at an address.
    * @returns 'complete' when there is nothing left to do in it
-   * @throws ShowtellError `worker/refused`, `bus/unreachable`; the stream's error when nobody answers there
+   * @throws ShowtellError `worker/refused`, `worker/other-run`, `bus/unreachable`; the stream's error when nobody answers there
    */
   static async join(
     { address, hello, job, layout, onBusState }: JoinOptions,
     events: SessionEvents,
   ): Promise<Membership | 'complete'> {
-    const token = new SessionToken();
-    const service = connectParameters(address, { session: token });
+    const identity = new CallIdentity({ run: hello.run || null, jobSha256: hello.jobSha256 });
+    const service = connectParameters(address, { identity });
     const shards: ParameterServiceClient[] = [];
     let session: Session | null = null;
     try {
@@ -53,12 +54,14 @@ export class Membership implements AsyncDisposable {
         return 'complete';
       }
       const { welcome } = session;
+      assertOurs(welcome, hello, address);
+      identity.run = welcome.run;
       const bus = await connectBus({
         servers: welcome.natsUrl.split(','),
         name: `showtell worker ${hello.worker}`,
         onState: ({ type }) => onBusState(type),
       });
-      for (const { address: of } of welcome.shards) shards.push(connectParameters(of, { of: 'ps', session: token }));
+      for (const { address: of } of welcome.shards) shards.push(connectParameters(of, { of: 'ps', identity }));
       const parameters = await ParameterClient.open({
         service,
         layout,
@@ -84,6 +87,14 @@ export class Membership implements AsyncDisposable {
     await this.parameters.close();
     for (const service of [this.service, ...this.shards]) service.close();
   }
+}
+
+/** Whoever answers at an address may lead another run than this worker is for. @throws ShowtellError `worker/other-run` */
+function assertOurs(welcome: Welcome, hello: Hello, address: string): void {
+  const isOurs = welcome.jobSha256 === hello.jobSha256 && (hello.run === '' || welcome.run === hello.run);
+  if (isOurs) return;
+  const there = { run: welcome.run, job: welcome.jobSha256 };
+  throw new ShowtellError('worker/other-run', { address, there, own: { run: hello.run, job: hello.jobSha256 } });
 }
 
 function placeOf(at: Pick<Welcome, 'sharedMemory' | 'sharedMemoryNonce'>): SharedPlace {

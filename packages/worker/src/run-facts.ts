@@ -12,6 +12,8 @@ import type { WorkerOptions } from './options.js';
 
 /** The job that a worker is to compute, and where its data are. */
 export interface RunJob {
+  /** Null: of whichever run the coordinator leads. */
+  readonly run: string | null;
   readonly job: Job;
   readonly jobSha256: string;
   /** Of the data: a folder, or a bucket's URL. */
@@ -26,11 +28,11 @@ export interface DataFacts {
 
 /** @throws ShowtellError `run/missing`, `job/…`, `file/missing` */
 export async function readRunJob(run: WorkerOptions['run']): Promise<RunJob> {
-  const { job, encoderWeights } = 'folder' in run ? fromFolder(run.folder) : await fromJob(run.job);
+  const { job, encoderWeights, run: name } = 'folder' in run ? fromFolder(run.folder) : await fromJob(run.job);
   const location = ('data' in run ? run.data : null) ?? job.data.directory;
   if (location === undefined)
     throw new ShowtellError('usage/invalid', { detail: 'the job names no data: give --data', command: 'worker' });
-  return { job, jobSha256: jobDigest(job, encoderWeights), location };
+  return { run: name, job, jobSha256: jobDigest(job, encoderWeights), location };
 }
 
 /**
@@ -51,17 +53,26 @@ export async function readDataFacts(
   return { datasetDigest: manifest.digest, vocabulary };
 }
 
-function fromFolder(folder: string): { job: Job; encoderWeights: string | null } {
+interface Found {
+  readonly run: string | null;
+  readonly job: Job;
+  readonly encoderWeights: string | null;
+}
+
+function fromFolder(folder: string): Found {
   const jobFile = join(folder, 'job.json');
   const identityFile = join(folder, 'run.json');
   if (!existsSync(jobFile) || !existsSync(identityFile)) throw new ShowtellError('run/missing', { run: folder });
-  const identity = JSON.parse(readFileSync(identityFile, 'utf8')) as { encoderWeightsSha256?: string | null };
+  const identity = JSON.parse(readFileSync(identityFile, 'utf8')) as {
+    run: string;
+    encoderWeightsSha256?: string | null;
+  };
   const job = parseJob(JSON.parse(readFileSync(jobFile, 'utf8')), [], jobFile);
-  return { job, encoderWeights: identity.encoderWeightsSha256 ?? null };
+  return { run: identity.run, job, encoderWeights: identity.encoderWeightsSha256 ?? null };
 }
 
-async function fromJob(file: string): Promise<{ job: Job; encoderWeights: string | null }> {
+async function fromJob(file: string): Promise<Found> {
   const job = await loadJob(file);
   const { weights } = job.model.encoder;
-  return { job, encoderWeights: weights === 'random' ? null : hashOfWeights(weights) };
+  return { run: null, job, encoderWeights: weights === 'random' ? null : hashOfWeights(weights) };
 }

@@ -31,7 +31,7 @@ import { Worker, type WorkerState } from './worker.js';
  * A worker process from its start to its end: job → data → engine → input → coordinator → work.
  *
  * @returns the process's exit code
- * @throws ShowtellError what keeps it from working; `worker/refused`, `worker/canary-refused`, `worker/no-coordinator`
+ * @throws ShowtellError what keeps it from working; `worker/refused`, `worker/other-run`, `worker/canary-refused`, `worker/no-coordinator`
  */
 export async function runWorker(options: WorkerOptions & { readonly id: string }): Promise<number> {
   const asked = await readRunJob(options.run);
@@ -54,6 +54,7 @@ export async function runWorker(options: WorkerOptions & { readonly id: string }
     ready: () => (['waiting', 'computing'].includes(state()) ? true : state()),
     what: "the worker's metrics",
     setting: '--metrics-port',
+    hostSetting: '--metrics-host',
   });
   const announcement = { role: 'worker', id: options.id, http: http.url } as const;
   using announced = folder === null ? null : announceProcess(folder, fileName(options.id), announcement);
@@ -98,6 +99,7 @@ export async function runWorker(options: WorkerOptions & { readonly id: string }
     datasetDigest: facts.datasetDigest,
     engine: description,
     instance: randomUUID(),
+    run: asked.run ?? '',
   };
   const memory = { outgrown: false };
   const bound = options.maxMemory ?? usualBound();

@@ -108,6 +108,7 @@ export class Worker {
     offer: (offer: UnitOffer): void => {
       const lease = secondLease(offer);
       if (lease === null || this.shift === null || this.shift.held.has(lease.unit.id)) return;
+      if (!this.isOurs(lease, this.shift)) return;
       if (this.departure === null && !this.draining) this.hold(lease, this.shift);
     },
   };
@@ -268,8 +269,8 @@ export class Worker {
   }
 
   private receive(lease: Lease, shift: Shift): void {
-    const { member, held } = shift;
-    if (lease.unit.id.generation !== member.session.welcome.generation) {
+    const { held } = shift;
+    if (!this.isOurs(lease, shift)) {
       lease.acknowledge();
       return;
     }
@@ -281,6 +282,15 @@ export class Worker {
     this.hold(lease, shift);
     const farthest = excess(held.waiting, this.room(), this.announced?.id?.step ?? 0, this.window);
     if (farthest !== null) held.giveBack(farthest, 'a more urgent unit came');
+  }
+
+  /** Whether a unit is of the run that this worker is in, its job and its generation; that of another is told of. */
+  private isOurs({ unit: { id, jobSha256 } }: Lease, { member }: Shift): boolean {
+    const { run, generation, jobSha256: job } = member.session.welcome;
+    if (id.run === run && id.generation === generation && jobSha256 === job) return true;
+    const of = { run: id.run, generation: id.generation, job: jobSha256 };
+    this.log.warn('a unit of another run, generation or job is not computed', { ...unitFields(id), of });
+    return false;
   }
 
   /** Has a unit made ready for its turn. */
@@ -377,8 +387,11 @@ const unitFaults: readonly string[] = [
   'engine/failed',
 ];
 
+/** The last two are answered by who came in the coordinator's place: a successor, or another run's. */
+const outOfReach = [status.CANCELLED, status.UNAUTHENTICATED, status.PERMISSION_DENIED];
+
 /** Whether a call failed for want of a coordinator; the session's end says so too, a moment later. */
 function isOutOfReach(error: unknown): boolean {
   const code = (error as Partial<ServiceError> | null)?.code;
-  return isTransient(error) || code === status.CANCELLED || code === status.UNAUTHENTICATED;
+  return isTransient(error) || outOfReach.some((each) => each === code);
 }

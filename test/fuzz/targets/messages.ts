@@ -136,10 +136,12 @@ const unitMessage: FuzzTarget = {
   seeds: () => ({
     training: Unit.encode({
       id,
+      jobSha256: 'j',
       work: { $case: 'training', value: { seed: 7, records: [{ shard: 0, offset: 12, length: 3 }], oldestVersion: 5 } },
     }).finish(),
     evaluation: Unit.encode({
       id: { ...id, evaluation: true },
+      jobSha256: 'j',
       work: {
         $case: 'evaluation',
         value: {
@@ -175,6 +177,7 @@ const sessionMessage: FuzzTarget = {
           datasetDigest: '',
           engine: 'wasm',
           instance: 'i',
+          run: 'r',
         },
       },
     }).finish(),

@@ -44,7 +44,11 @@ const soon = 2_000;
 function unit(step: number, index: number, more: Partial<UnitId> = {}): Unit & { id: UnitId } {
   const id = { run: 'r', generation: 1, lineage: 1, step, index, attempt: 1, evaluation: false, ...more };
   const records = [{ shard: 0, offset: 12, length: 100 }];
-  return { id, work: { $case: 'training', value: { records, seed: 0xffff_fff0, oldestVersion: step } } };
+  return {
+    id,
+    jobSha256: 'j',
+    work: { $case: 'training', value: { records, seed: 0xffff_fff0, oldestVersion: step } },
+  };
 }
 
 describe('UnitQueue', () => {

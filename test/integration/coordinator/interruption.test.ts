@@ -79,8 +79,9 @@ describe('a run that is interrupted', () => {
   it('is paused, asked and resumed by commands, then stopped by one', async () => {
     const run = begin(['phases.decoderOnly.steps=1000000']);
     const worker = await run.worker(good('a'));
-    const { run: name } = run.folder.identity();
-    const send = async (kind: keyof typeof CommandRequest_Kind) => sendCommand(await run.announced(), name, kind);
+    const identity = run.folder.identity();
+    const { run: name } = identity;
+    const send = async (kind: keyof typeof CommandRequest_Kind) => sendCommand(await run.announced(), identity, kind);
     await run.until('step', 1);
     expect(await send('KIND_PAUSE')).toMatchObject({ run: name, state: 'paused' });
     await eventually('the worker knows', () => worker.commands.includes(Command_Kind.KIND_PAUSE));
@@ -103,7 +104,7 @@ describe('a run that is interrupted', () => {
     expect(run.events.at(-1)).toMatchObject({ type: 'stopped' });
     const commands = journalOf(run.folder).flatMap((entry) => (entry.type === 'command' ? [entry.command] : []));
     expect(commands).toEqual(['pause', 'resume', 'stop']);
-    await expect(sendCommand({ nats: suite.nats.url }, name, 'KIND_STATUS')).rejects.toMatchObject({
+    await expect(sendCommand({ nats: suite.nats.url }, identity, 'KIND_STATUS')).rejects.toMatchObject({
       code: 'run/not-answering',
     });
   });

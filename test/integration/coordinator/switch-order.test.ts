@@ -11,7 +11,7 @@ const long = ['phases.decoderOnly.steps=20', 'evaluation.everySteps=100', 'check
 
 async function order(run: RunningCoordinator): Promise<void> {
   const live = await run.announced();
-  await sendCommand(live, run.folder.identity().run, 'KIND_SWITCH');
+  await sendCommand(live, run.folder.identity(), 'KIND_SWITCH');
 }
 
 /** Switches by a person's order somewhere, and runs to its end. */
@@ -63,8 +63,7 @@ describe('an order to begin the joint phase', () => {
   it('cannot be given in the joint phase, nor to a job without one', async () => {
     const run = suite.begin(['phases.joint.steps=0', 'phases.decoderOnly.steps=3']);
     const live = await run.announced();
-    const { run: name } = run.folder.identity();
-    await expect(sendCommand(live, name, 'KIND_SWITCH')).rejects.toThrow('its job has no joint phase');
+    await expect(sendCommand(live, run.folder.identity(), 'KIND_SWITCH')).rejects.toThrow('its job has no joint phase');
     expect(journalOf(run.folder).filter(({ type }) => type === 'command')).toEqual([]);
   });
 });

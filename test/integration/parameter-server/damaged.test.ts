@@ -9,7 +9,7 @@ import { serveShard } from '@showtell/coordinator/parameter-server/serve-shard.j
 import { openShardMetrics } from '@showtell/coordinator/parameter-server/shard-metrics.js';
 import { openLog } from '@showtell/shared/service/log.js';
 import { MeddlingProxy } from '../../faults/meddling-proxy.js';
-import { job, layout, randomGradient, specs, startCluster, unitGradient } from './fixture.js';
+import { job, jobSha256, layout, randomGradient, specs, startCluster, unitGradient } from './fixture.js';
 import { hashSegments } from './reference.js';
 
 /** One step of three units by a worker behind a proxy, which does its harm before each exchange. */
@@ -59,7 +59,8 @@ it.each([
   await using host = await serveShard({ ...where, parametersOf: () => ({ specs, layout }) });
   await using proxy = await MeddlingProxy.open(Number(host.address.split(':')[1]), 'bytes', random(5, 'damage'));
   if (flips) proxy.flip(1, 8_192);
-  const open: OpenShard = (part) => RemoteShard.open(`127.0.0.1:${proxy.port}`, part, () => undefined);
+  const open: OpenShard = (part) =>
+    RemoteShard.open(`127.0.0.1:${proxy.port}`, { ...part, jobSha256 }, () => undefined);
   const opening = startCluster({ job: job(), divided: { shards: 1, open } });
   if (flips) await expect(opening).rejects.toMatchObject({ code: 'parameters/shard-lost' });
   else await (await opening)[Symbol.asyncDispose]();

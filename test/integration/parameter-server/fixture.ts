@@ -17,7 +17,7 @@ import { type Job, jobSchema } from '@showtell/shared/job/job.js';
 import { openLog } from '@showtell/shared/service/log.js';
 import { noTracing } from '@showtell/shared/service/tracing.js';
 import { connectParameters, listen, newGrpcServer } from '@showtell/shared/rpc/channel.js';
-import { SessionToken } from '@showtell/shared/rpc/session-token.js';
+import { CallIdentity } from '@showtell/shared/rpc/call-identity.js';
 import { sealedParameterService } from '@showtell/shared/rpc/sealed-service.js';
 import {
   allocateSegments,
@@ -43,6 +43,9 @@ export const specs = [
 
 export const layout: ParameterLayout = layOut(specs);
 export const embeddingWidth = 33;
+
+/** What stands for its job's hash. */
+export const jobSha256 = 'j';
 
 /** Records of each of its units. */
 const unitExamples = 4;
@@ -125,7 +128,8 @@ export async function startCluster({
       ? null
       : {
           shards,
-          open: (part: Parameters<OpenShard>[0]) => RemoteShard.open(hosts[part.shard]!.address, part, onLost),
+          open: (part: Parameters<OpenShard>[0]) =>
+            RemoteShard.open(hosts[part.shard]!.address, { ...part, jobSha256 }, onLost),
         };
   const server = await ParameterServer.open({
     layout,
@@ -158,8 +162,8 @@ export async function startCluster({
       const token = `token of ${worker}, ${sessions.length}`;
       sessions.push({ worker, token });
       await server.setSessions(sessions);
-      const session = new SessionToken(token);
-      const links = server.shards.map(({ address }) => connectParameters(address, { session }));
+      const identity = new CallIdentity({ run: 'test', jobSha256, token });
+      const links = server.shards.map(({ address }) => connectParameters(address, { identity }));
       const client = await ParameterClient.open({
         service,
         layout: server.layout,

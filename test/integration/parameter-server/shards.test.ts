@@ -10,12 +10,21 @@ import { RemoteShard } from '@showtell/coordinator/parameter-server/remote-shard
 import { Verdict, WireType } from '@showtell/shared/generated/showtell/v1/parameters.js';
 import type { ShowtellError } from '@showtell/shared/errors.js';
 import { connectParameters } from '@showtell/shared/rpc/channel.js';
-import { SessionToken } from '@showtell/shared/rpc/session-token.js';
+import { CallIdentity } from '@showtell/shared/rpc/call-identity.js';
 import { hashTensors } from '@showtell/shared/tensors/hash.js';
 import { blocksOf, segmentNames } from '@showtell/shared/tensors/layout.js';
 import { divideLayout, partOf } from '@showtell/shared/tensors/shards.js';
 import { eventually } from '../../support/eventually.js';
-import { type Cluster, job, layout, randomGradient, randomSegments, startCluster, unitGradient } from './fixture.js';
+import {
+  type Cluster,
+  job,
+  jobSha256,
+  layout,
+  randomGradient,
+  randomSegments,
+  startCluster,
+  unitGradient,
+} from './fixture.js';
 import { hashSegments } from './reference.js';
 import { serverRun, type Way } from './two-steps.js';
 
@@ -244,7 +253,7 @@ describe('a shard', () => {
     await using first = await startCluster({ job: job(), shards: 2 });
     const address = first.hosts[0]!.address;
     const [part] = divideLayout(layout, 2);
-    const given = { part: part!, job: job(), ring: {}, shard: 0, shards: 2 };
+    const given = { part: part!, job: job(), jobSha256, ring: {}, shard: 0, shards: 2 };
     const state = {
       step: 0,
       lineage: 0,
@@ -252,19 +261,31 @@ describe('a shard', () => {
       parameters: partOf(randomSegments(1), part!),
       optimizer: null,
     } as const;
-    const open = (run: string, generation: number) =>
-      RemoteShard.open(address, { ...given, state, run, generation }, () => undefined);
+    const open = (run: string, generation: number, more: { jobSha256?: string } = {}) =>
+      RemoteShard.open(address, { ...given, state, run, generation, ...more }, () => undefined);
     await expect(open('other', 1)).rejects.toMatchObject({
       code: 'parameters/shard-lost',
       message: expect.stringContaining('this shard belongs to run test') as string,
     });
+    await expect(open('test', 2, { jobSha256: 'k' })).rejects.toThrow('run test is of job j, not of k');
+    await expect(open('test', 2, { jobSha256: '' })).rejects.toThrow('the request names no job');
     await expect(open('test', 0)).rejects.toThrow('generation 0 was overtaken by 1');
   });
 
   it('that is not there is not waited for by who is to stop; else it is said what is waited for', async () => {
     const [part] = divideLayout(layout, 2);
     const state = { step: 0, lineage: 0, phase: 'joint', parameters: partOf(randomSegments(1), part!), optimizer: null } as const; // prettier-ignore
-    const given = { part: part!, job: job(), ring: {}, shard: 0, shards: 2, state, run: 'test', generation: 1 };
+    const given = {
+      part: part!,
+      job: job(),
+      jobSha256,
+      ring: {},
+      shard: 0,
+      shards: 2,
+      state,
+      run: 'test',
+      generation: 1,
+    };
     const address = `127.0.0.1:${await freePort()}`;
     let isWanted = true;
     const opened = RemoteShard.open(
@@ -309,7 +330,9 @@ describe('a shard', () => {
   it('serves its part of versions and nothing that is the coordinator’s', async () => {
     await using cluster = await startCluster({ job: job(), shards: 2 });
     const refusalOf = async (token: string | null): Promise<status> => {
-      const service = connectParameters(cluster.hosts[0]!.address, { session: new SessionToken(token) });
+      const service = connectParameters(cluster.hosts[0]!.address, {
+        identity: new CallIdentity({ run: 'test', jobSha256, token }),
+      });
       onTestFinished(() => service.close());
       return new Promise((resolve) =>
         service.checkCanary({ worker: 'a', graph: 'g', sha256: '' }, (error) => resolve(error?.code ?? status.OK)),

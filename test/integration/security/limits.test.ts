@@ -20,7 +20,7 @@ import {
 } from '@showtell/shared/generated/showtell/v1/parameters.js';
 import { connectParameters } from '@showtell/shared/rpc/channel.js';
 import type { ListenerOptions } from '@showtell/shared/rpc/listener.js';
-import { sessionHeader, tokenIn } from '@showtell/shared/rpc/session-token.js';
+import { CallIdentity, identityIn, jobHeader, runHeader, sessionHeader } from '@showtell/shared/rpc/call-identity.js';
 import type { RefusalReason } from '@showtell/shared/security/refusal.js';
 import { expect, it, onTestFinished } from 'vitest';
 import { testCerts } from '../../support/certs.js';
@@ -29,6 +29,7 @@ import { eventually } from '../../support/eventually.js';
 const membership = { version: 'v', jobSha256: 'j', datasetDigest: 'd' };
 const welcome = {
   run: 'r',
+  jobSha256: 'j',
   generation: 1,
   natsUrl: '',
   unitStream: '',
@@ -36,6 +37,8 @@ const welcome = {
   sharedMemoryNonce: '',
   shards: [],
 };
+/** What calls say. */
+const ours = { run: 'r', jobSha256: 'j' };
 const nobody = { joined() {}, refused() {}, left() {}, leaseReturned() {}, unitFailed() {} };
 
 /** A real server whose bounds are near; its pulls never end. */
@@ -43,7 +46,7 @@ async function bounded(more: Partial<ListenerOptions> = {}) {
   const reasons: RefusalReason[] = [];
   const onRefused = ({ reason }: { reason: RefusalReason }): void => void reasons.push(reason);
   const limits = { sessions: 2, calls: 1, messagesPerSecond: 50, helloMs: 300, canaries: 2 };
-  const gate = new Gate({ run: 'r', generation: 1, secured: false, onRefused, limits });
+  const gate = new Gate({ run: 'r', jobSha256: 'j', generation: 1, secured: false, onRefused, limits });
   const workers = new Workers(membership, welcome, nobody, gate);
   const unused = (): never => {
     throw new Error('nothing is pushed here');
@@ -62,7 +65,7 @@ async function bounded(more: Partial<ListenerOptions> = {}) {
 }
 
 function client(port: number): ParameterServiceClient {
-  const connected = connectParameters(`127.0.0.1:${port}`, { tls: null });
+  const connected = connectParameters(`127.0.0.1:${port}`, { tls: null, identity: new CallIdentity(ours) });
   onTestFinished(() => connected.close());
   return connected;
 }
@@ -75,10 +78,10 @@ function session(from: ParameterServiceClient, worker: string | null) {
   });
   const welcomed = new Promise<void>((resolve) => call.on('data', () => resolve()));
   const token = new Promise<string>((resolve) =>
-    call.on('metadata', (metadata) => resolve(tokenIn(metadata) ?? 'it got none')),
+    call.on('metadata', (metadata) => resolve(identityIn(metadata).token ?? 'it got none')),
   );
   const send = (message: SessionRequest['message']): void => void call.write({ message });
-  const hello = { ...membership, pid: 1, host: 'h', engine: 'e', instance: 'i' };
+  const hello = { ...membership, pid: 1, host: 'h', engine: 'e', instance: 'i', run: '' };
   if (worker !== null) send({ $case: 'hello', value: { ...hello, worker } satisfies Hello });
   return { send, ended, welcomed, token, close: () => call.end() };
 }
@@ -193,7 +196,7 @@ it('a worker that reads nothing of its session is shut out before what waits for
   const { port, workers } = await bounded();
   const call = client(port).session();
   call.on('error', () => undefined);
-  const hello = { ...membership, pid: 1, host: 'h', engine: 'e', instance: 'i', worker: 'deaf' };
+  const hello = { ...membership, pid: 1, host: 'h', engine: 'e', instance: 'i', run: '', worker: 'deaf' };
   // Nothing is read of a call that nobody listens to.
   call.pause();
   call.write({ message: { $case: 'hello', value: hello } });
@@ -251,13 +254,21 @@ function rawConnection(port: number) {
   return connection;
 }
 
+interface Said {
+  readonly run?: string;
+  readonly job?: string;
+  readonly token?: string;
+}
+
 /** Begins a call and says that a message of a mebibyte follows, of which half comes. @returns gRPC's status, once it is there */
-function halfSaid(connection: ClientHttp2Session, method: string, token?: string) {
+function halfSaid(connection: ClientHttp2Session, method: string, said: Said = {}) {
+  const { run = ours.run, job = ours.jobSha256, token } = said;
   const stream = connection.request({
     ':method': 'POST',
     ':path': `/showtell.v1.ParameterService/${method}`,
     'content-type': 'application/grpc',
     te: 'trailers',
+    ...{ [runHeader]: run, [jobHeader]: job },
     ...(token === undefined ? {} : { [sessionHeader]: token }),
   });
   stream.on('error', () => undefined);
@@ -277,9 +288,20 @@ it('who is not in session is answered before a message of theirs is taken in', a
   const connection = rawConnection(port);
   for (const method of ['PushEvaluation', 'CheckCanary', 'PullVersion', 'PushGradient']) {
     expect(await halfSaid(connection, method)).toBe(status.UNAUTHENTICATED);
-    expect(await halfSaid(connection, method, 'made up')).toBe(status.UNAUTHENTICATED);
+    expect(await halfSaid(connection, method, { token: 'made up' })).toBe(status.UNAUTHENTICATED);
   }
   expect(reasons).toEqual(Array(8).fill('no-session'));
+});
+
+it('who is in session, and calls for another run or job, is answered before a message too', async () => {
+  const { port, reasons } = await bounded();
+  const token = await session(client(port), 'a').token;
+  const connection = rawConnection(port);
+  for (const method of ['PushEvaluation', 'CheckCanary', 'PullVersion', 'PushGradient']) {
+    expect(await halfSaid(connection, method, { token, run: 'other' })).toBe(status.PERMISSION_DENIED);
+    expect(await halfSaid(connection, method, { token, job: 'other' })).toBe(status.PERMISSION_DENIED);
+  }
+  expect(reasons).toEqual(Array(4).fill(['other-run', 'other-job']).flat());
 });
 
 it('a worker has few calls whose message is on its way, and not for long', async () => {
@@ -288,12 +310,12 @@ it('a worker has few calls whose message is on its way, and not for long', async
   const token = await known.token;
   const connection = rawConnection(port);
   const open = ['PushEvaluation', 'CheckCanary', 'PullVersion', 'PushEvaluation'].map((method) =>
-    halfSaid(connection, method, token),
+    halfSaid(connection, method, { token }),
   );
-  expect(await halfSaid(connection, 'CheckCanary', token)).toBe(status.RESOURCE_EXHAUSTED);
+  expect(await halfSaid(connection, 'CheckCanary', { token })).toBe(status.RESOURCE_EXHAUSTED);
   expect(reasons).toEqual(['too-many-calls']);
   expect(await Promise.all(open)).toEqual(Array(4).fill(status.DEADLINE_EXCEEDED));
-  expect(await halfSaid(connection, 'CheckCanary', token)).toBe(status.DEADLINE_EXCEEDED);
+  expect(await halfSaid(connection, 'CheckCanary', { token })).toBe(status.DEADLINE_EXCEEDED);
 });
 
 it('a connection has few streams, and their headers are small', async () => {

@@ -12,7 +12,7 @@ import {
   type GradientHeader,
 } from '@showtell/shared/generated/showtell/v1/parameters.js';
 import { connectParameters } from '@showtell/shared/rpc/channel.js';
-import { sessionHeader } from '@showtell/shared/rpc/session-token.js';
+import { CallIdentity, jobHeader, runHeader, sessionHeader } from '@showtell/shared/rpc/call-identity.js';
 import type { RefusalReason } from '@showtell/shared/security/refusal.js';
 import type { TlsMaterial } from '@showtell/shared/security/tls-folder.js';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
@@ -150,9 +150,13 @@ describe('a run with certificates', () => {
     const run = secured();
     const { grpc: address } = await run.announced();
     const tls = certs.of('worker');
-    const stranger = connectParameters(address, { tls });
-    onTestFinished(() => stranger.close());
-    const { run: name } = run.folder.identity();
+    const { run: name, jobSha256 } = run.folder.identity();
+    /** A connection whose calls say this of themselves. */
+    const saying = (said: ConstructorParameters<typeof CallIdentity>[0]): ParameterServiceClient => {
+      const client = connectParameters(address, { tls, identity: new CallIdentity(said) });
+      onTestFinished(() => client.close());
+      return client;
+    };
     const id = { run: name, generation: 1, lineage: 1, step: 0, index: 0, attempt: 1, evaluation: false };
     const header = { unit: id, version: { generation: 1, lineage: 1, step: 0 }, examples: 0, worker: 'a' };
     const push = (client: ParameterServiceClient, value: Partial<GradientHeader>) =>
@@ -162,27 +166,23 @@ describe('a run with certificates', () => {
         call.end();
       });
 
-    // Of a connection that greeted nobody, everything is refused.
-    const unknown = { code: status.UNAUTHENTICATED };
-    await refused(run, 'no-session', () => expect(push(stranger, full(header))).rejects.toMatchObject(unknown));
     const canary = { worker: 'a', graph: 'g', sha256: 'aa'.repeat(32) };
-    await refused(run, 'no-session', () =>
-      expect(ask((done) => stranger.checkCanary(canary, done))).rejects.toMatchObject(unknown),
-    );
     const evaluation = { unit: id, version: header.version, worker: 'a', records: [] };
-    await refused(run, 'no-session', () =>
-      expect(ask((done) => stranger.pushEvaluation(evaluation, done))).rejects.toMatchObject(unknown),
-    );
-    await refused(run, 'no-session', () => {
-      const call = stranger.pullVersion({
-        id: header.version,
-        segments: ['decoder'],
-        wireType: WireType.WIRE_TYPE_FLOAT32,
-      });
-      return expect(
-        new Promise((resolve, reject) => call.on('error', reject).on('end', resolve).resume()),
-      ).rejects.toMatchObject(unknown);
-    });
+    const version = { id: header.version, segments: ['decoder'], wireType: WireType.WIRE_TYPE_FLOAT32 };
+    const calls: ((client: ParameterServiceClient) => Promise<unknown>)[] = [
+      (client) => push(client, full(header)),
+      (client) => ask((done) => client.checkCanary(canary, done)),
+      (client) => ask((done) => client.pushEvaluation(evaluation, done)),
+      (client) =>
+        new Promise((resolve, reject) => client.pullVersion(version).on('error', reject).on('end', resolve).resume()),
+    ];
+
+    // Of a connection that greeted nobody, everything is refused.
+    const stranger = saying({ run: name, jobSha256 });
+    for (const call of calls)
+      await refused(run, 'no-session', () =>
+        expect(call(stranger)).rejects.toMatchObject({ code: status.UNAUTHENTICATED }),
+      );
 
     // One that was let in speaks for itself and for this run.
     const worker = await run.worker(good('mallory', { deed: () => 'hold' }));
@@ -190,6 +190,17 @@ describe('a run with certificates', () => {
     await eventually('a version is announced', () => worker.versions.length > 0);
     const phase = Phase.PHASE_DECODER_ONLY;
     const forbidden = { code: status.PERMISSION_DENIED };
+    const token = await worker.token;
+    for (const [said, reason] of [
+      [{ jobSha256 }, 'other-run'],
+      [{ run: 'other', jobSha256 }, 'other-run'],
+      [{ run: name }, 'other-job'],
+      [{ run: name, jobSha256: 'other' }, 'other-job'],
+    ] as const) {
+      const elsewhere = saying({ ...said, token });
+      for (const call of calls)
+        await refused(run, reason, () => expect(call(elsewhere)).rejects.toMatchObject(forbidden));
+    }
     await refused(run, 'other-worker', () =>
       expect(worker.push(id, 1, phase, { worker: 'a' })).rejects.toMatchObject(forbidden),
     );
@@ -202,7 +213,9 @@ describe('a run with certificates', () => {
       const careless = new ParameterServiceClient(address, credentials.createSsl(ca, key, cert), byName);
       const large = { ...canary, graph: 'g'.repeat(5_000_000) };
       const shown = new Metadata();
-      shown.set(sessionHeader, await worker.token);
+      shown.set(sessionHeader, token);
+      shown.set(runHeader, name);
+      shown.set(jobHeader, jobSha256);
       await expect(ask((done) => careless.checkCanary(large, shown, done))).rejects.toMatchObject({
         code: status.RESOURCE_EXHAUSTED,
       });
@@ -248,12 +261,13 @@ describe('a run with certificates', () => {
     expect(parametersAt(run.folder, 8)).toBe(final);
   });
 
-  it('of another version, job or data set is refused on joining, and changes nothing', async () => {
+  it('of another version, run, job or data set is refused on joining, and changes nothing', async () => {
     const { final } = await suite.undisturbed();
     const run = secured();
     const { http } = await run.announced();
     for (const [hello, reason] of [
       [{ version: '0.0.1' }, 'version'],
+      [{ run: 'other' }, 'run'],
       [{ jobSha256: 'x' }, 'job'],
       [{ datasetDigest: 'x' }, 'data'],
     ] as const) {

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { status } from '@grpc/grpc-js';
+import { type ServiceError, status } from '@grpc/grpc-js';
 import { ParameterServer } from '@showtell/coordinator/parameter-server/parameter-server.js';
 import { RemoteShard } from '@showtell/coordinator/parameter-server/remote-shard.js';
 import { serveShard } from '@showtell/coordinator/parameter-server/serve-shard.js';
@@ -14,7 +14,7 @@ import {
 } from '@showtell/shared/generated/showtell/v1/parameters.js';
 import { jobSchema } from '@showtell/shared/job/job.js';
 import { connectParameters, connectShard } from '@showtell/shared/rpc/channel.js';
-import { SessionToken } from '@showtell/shared/rpc/session-token.js';
+import { CallIdentity } from '@showtell/shared/rpc/call-identity.js';
 import type { RefusalReason } from '@showtell/shared/security/refusal.js';
 import { openLog } from '@showtell/shared/service/log.js';
 import { allocateSegments, layOut, type SegmentName } from '@showtell/shared/tensors/layout.js';
@@ -30,6 +30,7 @@ const specs = [
 ] as const;
 const layout = layOut(specs);
 const job = jobSchema.parse({ batch: { examples: 6, units: 3 } });
+const jobSha256 = 'j';
 const version = { generation: 1, lineage: 0, step: 0 };
 
 let certs: TestCerts;
@@ -66,15 +67,26 @@ async function opened(address: string): Promise<ParameterServer> {
   const server = await ParameterServer.open({
     ...{ layout, specs, job, run: 'test', generation: 1, threads: 1 },
     state: { step: 0, lineage: 0, phase: 'joint', parameters, optimizer: null },
-    divided: { shards: 1, open: (part) => RemoteShard.open(address, part, () => undefined) },
+    divided: { shards: 1, open: (part) => RemoteShard.open(address, { ...part, jobSha256 }, () => undefined) },
   });
   onTestFinished(() => server[Symbol.asyncDispose]());
   return server;
 }
 
+interface Shown {
+  readonly role?: 'worker' | 'client';
+  readonly run?: string | null;
+  readonly jobSha256?: string | null;
+}
+
 /** A worker's connection. @param token of its session; null: it has none */
-function client(address: string, token: string | null, role: 'worker' | 'client' = 'worker'): ParameterServiceClient {
-  const connected = connectParameters(address, { tls: certs.of(role), of: 'ps', session: new SessionToken(token) });
+function client(
+  address: string,
+  token: string | null,
+  { role = 'worker', ...said }: Shown = {},
+): ParameterServiceClient {
+  const identity = new CallIdentity({ run: 'test', jobSha256, ...said, token });
+  const connected = connectParameters(address, { tls: certs.of(role), of: 'ps', identity });
   onTestFinished(() => connected.close());
   return connected;
 }
@@ -126,7 +138,7 @@ describe('a shard', () => {
     };
     expect(await led('worker')).toBe(status.PERMISSION_DENIED);
     expect(await led('coordinator')).not.toBe(status.PERMISSION_DENIED);
-    expect(await pulled(client(address, null, 'client'))).toBe(status.PERMISSION_DENIED);
+    expect(await pulled(client(address, null, { role: 'client' }))).toBe(status.PERMISSION_DENIED);
     expect(await refusals('role')).toBe(2);
     // Nobody has opened it.
     expect(await pulled(client(address, null))).toBe(status.UNAVAILABLE);
@@ -176,6 +188,37 @@ describe('a shard', () => {
     expect([await refusals('other-worker'), await refusals('other-run'), await left()]).toEqual([1, 1, 0]);
   });
 
+  it('takes no call of a worker in session that names another run or job, or none', async () => {
+    const { address, refusals, left } = await served();
+    const server = await opened(address);
+    await server.setSessions([{ worker: 'a', token: 'of a' }]);
+    for (const said of [{ run: null }, { run: 'other' }, { jobSha256: null }, { jobSha256: 'other' }]) {
+      const elsewhere = client(address, 'of a', said);
+      expect(await pulled(elsewhere, ['decoder'])).toBe(status.PERMISSION_DENIED);
+      await expect(push(elsewhere, 'a')).rejects.toMatchObject({ code: status.PERMISSION_DENIED });
+      // Nor is the word of a session waited for.
+      const early = client(address, 'new', said);
+      expect(await pulled(early, ['decoder'])).toBe(status.PERMISSION_DENIED);
+    }
+    expect([await refusals('other-run'), await refusals('other-job'), await left()]).toEqual([6, 6, 0]);
+  });
+
+  it('does nothing for a coordinator that names another job than it was opened with', async () => {
+    const { address } = await served();
+    const server = await opened(address);
+    await server.setSessions([{ worker: 'a', token: 'of a' }]);
+    const leader = connectShard(address, certs.of('coordinator'));
+    onTestFinished(() => leader.close());
+    const lead = { run: 'test', generation: 1, jobSha256: 'other' };
+    const isRefused = (ask: (done: (error: Partial<ServiceError> | null) => void) => unknown) =>
+      expect(new Promise((resolve) => ask((error) => resolve(error?.details)))).resolves.toBe('this shard is at job j');
+    await isRefused((done) => leader.setSessions({ lead, sessions: [] }, done));
+    await isRefused((done) => leader.forgetWorker({ lead, worker: 'a' }, done));
+    await isRefused((done) => leader.leave({ lead }, done));
+    await isRefused((done) => leader.attend({ lead }).on('error', done));
+    expect(await pulled(client(address, 'of a'), ['decoder'])).toBe(status.OK);
+  });
+
   it('waits a moment for the word of a session whose worker was faster', async () => {
     const { address } = await served();
     const server = await opened(address);
@@ -199,7 +242,7 @@ describe('a shard', () => {
     const isThere = (worker: string, index: number, attempt: number): Promise<boolean | string> =>
       new Promise((resolve) => {
         const unit = { step: 0, index, worker, attempt, phase: Phase.PHASE_JOINT, examples: 2, keepBefore: false };
-        const request = { lead: { run: 'test', generation: 1 }, ...unit, average: undefined };
+        const request = { lead: { run: 'test', generation: 1, jobSha256 }, ...unit, average: undefined };
         leader.addUnit(request, (error, answer) => resolve(error === null ? !answer.missing : error.details));
       });
     for (let attempt = 1; attempt <= 20; attempt++) await leave('a', 0, attempt);

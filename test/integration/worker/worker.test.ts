@@ -1,8 +1,12 @@
-import { existsSync, mkdtempSync, readFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { connectBus } from '@showtell/shared/bus/connect.js';
+import { Unit } from '@showtell/shared/generated/showtell/v1/unit.js';
+import { seal } from '@showtell/shared/rpc/seal.js';
 import { isSameProcess, type ProcessIdentity } from '@showtell/shared/service/process-identity.js';
+import { RunFolder } from '@showtell/coordinator/run-folder.js';
 import { stopChild } from '@showtell/coordinator/local/child.js';
 import { engineFolder } from '@showtell/worker/engine/tensorflow/engine-folder.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
@@ -35,7 +39,7 @@ describe.skipIf(!haveEngine)('worker processes (need the engine: showtell engine
   const began = (run: string) =>
     eventually(`the coordinator of ${run}`, () => {
       const file = join(run, 'processes', 'coordinator.json');
-      return existsSync(file) && (JSON.parse(readFileSync(file, 'utf8')) as { grpc: string });
+      return existsSync(file) && (JSON.parse(readFileSync(file, 'utf8')) as { grpc: string; nats: string });
     });
 
   /** Once the run has its first line of steps, or any of the given number. */
@@ -166,6 +170,62 @@ describe.skipIf(!haveEngine)('worker processes (need the engine: showtell engine
       expect(await second.ended, second.output()).toBe(0);
       expect(await worker.ended, worker.output()).toBe(0);
       expect(await parameterHash(run)).toBe(hash);
+    },
+    patience,
+  );
+
+  it(
+    'computes no unit of another run, generation or job that lies in its queue',
+    async () => {
+      const run = join(temporaryFolder(), 'run');
+      const coordinator = train(run);
+      const { nats } = await began(run);
+      const { run: name, jobSha256 } = new RunFolder(run).identity();
+      const bus = await connectBus({ servers: [nats], name: 'test' });
+      onTestFinished(() => bus.close());
+      const id = { run: name, generation: 1, lineage: 1, step: 0, index: 0, attempt: 9, evaluation: false };
+      const work: Unit['work'] = { $case: 'training', value: { records: [], seed: 0, oldestVersion: 0 } };
+      const strange = [
+        { id: { ...id, run: 'other' }, jobSha256, work },
+        { id: { ...id, generation: 7 }, jobSha256, work },
+        { id, jobSha256: 'other', work },
+      ];
+      for (const [i, unit] of strange.entries())
+        await bus.jetstream().publish(`showtell.${name}.g1.units.now.test.${i}`, seal(Unit.encode(unit).finish()));
+      const worker = startWorker(['--run', run, '--id', 'careful']);
+      expect(await worker.ended, worker.output()).toBe(0);
+      expect(await coordinator.ended, coordinator.output()).toBe(0);
+      const told = lines(run, 'logs', 'worker-careful.log').flatMap(({ of }) => (of === undefined ? [] : [of]));
+      expect(told).toEqual(
+        strange.map((unit) => ({ run: unit.id.run, generation: unit.id.generation, job: unit.jobSha256 })),
+      );
+      expect(await parameterHash(run)).toBe(hash);
+    },
+    patience,
+  );
+
+  it(
+    'that was started for a run is told when its coordinator leads another',
+    async () => {
+      const [own, other] = [join(temporaryFolder(), 'run'), join(temporaryFolder(), 'run')];
+      const steps = { phases: { decoderOnly: { steps: 100_000, learningRate: 0.1 }, joint: { steps: 0 } } };
+      train(other, steps);
+      const { grpc } = await began(other);
+      const first = train(own, steps);
+      await began(own);
+      first.child.kill('SIGKILL');
+      await first.ended;
+      // What it left behind says where it was: there the other one is now.
+      const file = join(own, 'processes', 'coordinator.json');
+      writeFileSync(
+        file,
+        JSON.stringify({ ...JSON.parse(readFileSync(join(other, 'processes', 'coordinator.json'), 'utf8')), grpc }),
+      );
+      const worker = startWorker(['--run', own]);
+      expect(await worker.ended, worker.output()).toBe(78);
+      const names = [own, other].map((run) => new RunFolder(run).identity().run);
+      expect(worker.output()).toContain('worker/other-run');
+      for (const name of names) expect(worker.output()).toContain(name);
     },
     patience,
   );

@@ -43,7 +43,7 @@ function dispatcher(isAsynchronous: boolean, list: readonly Worker[]): { made: D
   const offer = (id: string): void => void told.asked.push(id);
   const release = (id: string): boolean => !told.without.has(id);
   const made = new Dispatcher({
-    ...{ run: 'r', generation: 1, isAsynchronous },
+    ...{ run: 'r', jobSha256: 'j', generation: 1, isAsynchronous },
     plan: { units: (step) => [{ step, index: 0, records: [], seed: 0 }] },
     queue: { publish, purge: nothing },
     traces: new StepTraces(),

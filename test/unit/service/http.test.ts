@@ -75,7 +75,13 @@ describe('serveHttp', () => {
   });
 
   it('says that an address is none of this machine', async () => {
-    await expect(serveHttp(options({ host: '192.0.2.1' }))).rejects.toMatchObject({ code: 'service/cannot-listen' });
+    const told = (more: Partial<ServiceOptions> = {}) =>
+      expect(serveHttp(options({ host: '192.0.2.1', ...more }))).rejects.toMatchObject({
+        code: 'service/cannot-listen',
+        remedy: expect.stringContaining(`${more.hostSetting ?? '--host'} and --metrics-port`) as string,
+      });
+    await told();
+    await told({ hostSetting: '--metrics-host' });
   });
 
   it('closes although a client holds its connection open', async () => {

@@ -14,7 +14,7 @@ it('of a unit that waits a second offer is one too many, of one that is computed
   const acknowledged: number[] = [];
   const taken: number[] = [];
   const leaseOf = (id: UnitId): Lease => ({
-    unit: { id, work: undefined },
+    unit: { id, jobSha256: 'j', work: undefined },
     ...{ lane: 'now', trace: {} },
     extend: () => undefined,
     acknowledge: () => void acknowledged.push(id.attempt),

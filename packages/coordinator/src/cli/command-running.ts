@@ -14,5 +14,5 @@ export async function commandRunning(run: string, kind: keyof typeof CommandRequ
   const identity = folder.identity();
   const coordinator = folder.liveCoordinator();
   if (coordinator === undefined) throw new ShowtellError('run/not-running', { run: folder.path });
-  return sendCommand(coordinator, identity.run, kind);
+  return sendCommand(coordinator, identity, kind);
 }

@@ -15,5 +15,5 @@ export async function statusOf(folder: RunFolder): Promise<RunStatus> {
     return statusOfStopped(folder);
   }
   const { sendCommand } = await import('../commands.js');
-  return sendCommand(coordinator, identity.run, 'KIND_STATUS');
+  return sendCommand(coordinator, identity, 'KIND_STATUS');
 }

@@ -95,9 +95,9 @@ async function dataAreThere(options: SessionOptions, presenter: Presenter): Prom
   return true;
 }
 
-function serveFinished({ host, grpcPort: port }: SessionOptions, { series }: CoordinatorMetrics) {
+function serveFinished({ run, host, grpcPort: port }: SessionOptions, { series }: CoordinatorMetrics) {
   const onRefused: OnRefused = ({ reason }) => series.refused.inc({ reason });
-  return serveGrpc({ host, port, tls: processTls(), onRefused }, finishedService);
+  return serveGrpc({ host, port, tls: processTls(), onRefused }, finishedService(new RunFolder(run).identity()));
 }
 
 function serveStatus(

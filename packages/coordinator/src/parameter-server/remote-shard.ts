@@ -36,7 +36,7 @@ const sayAfterMs = 3_000;
 /** So long a shard may take to hear that its coordinator leaves. */
 const leaveMs = 2_000;
 
-type Options = Parameters<OpenShard>[0];
+type Options = Parameters<OpenShard>[0] & { readonly jobSha256: string };
 
 /**
  * A part of the parameters in a process of its own. Once it cannot be reached, what it held is lost: the run goes on from
@@ -204,8 +204,8 @@ export class RemoteShard implements ParameterShard {
   }
 
   get #lead(): Lead {
-    const { run, generation } = this.options;
-    return { run, generation };
+    const { run, generation, jobSha256 } = this.options;
+    return { run, generation, jobSha256 };
   }
 
   async #ask<T>(call: (done: (error: ServiceError | null, answer: T) => void) => unknown): Promise<T> {

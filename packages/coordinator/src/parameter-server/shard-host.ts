@@ -24,7 +24,7 @@ import { sendToEnd } from '@showtell/shared/rpc/tensor-stream.js';
 import { isSegmentName } from '@showtell/shared/tensors/gradient-body.js';
 import { allocateSegments, type ParameterLayout } from '@showtell/shared/tensors/layout.js';
 import { divideLayout } from '@showtell/shared/tensors/shards.js';
-import { CallGuard } from '../security/call-guard.js';
+import { CallGuard, longestText } from '../security/call-guard.js';
 import { early } from '../security/early-guard.js';
 import { expectedBody } from './gradient-intake.js';
 import { LeftGradients } from './left-gradients.js';
@@ -62,6 +62,7 @@ export interface ShardHostOptions {
 /** What is served of one run, from its coordinator's Open to its leaving. */
 interface Served {
   readonly run: string;
+  readonly jobSha256: string;
   readonly generation: number;
   readonly job: Job;
   readonly shard: Shard;
@@ -115,7 +116,7 @@ export class ShardHost implements AsyncDisposable {
 
   /** Turns calls of workers away before their first message. */
   get early(): ServerInterceptor {
-    return early(() => this.#served?.calls ?? null);
+    return early(() => this.#served?.calls ?? unopened());
   }
 
   #handlersOf(served: Served): ReturnType<typeof parameterHandlers> {
@@ -153,7 +154,7 @@ export class ShardHost implements AsyncDisposable {
     const first = await messages.next();
     if (first.done === true || first.value.message?.$case !== 'header') throw refusal('Open begins with its header');
     const { value: header } = first.value.message;
-    const { run, generation } = this.#admit(header.lead);
+    const { run, jobSha256, generation } = this.#admit(header.lead);
     const job = jobSchema.parse(JSON.parse(header.job));
     const { specs, layout } = this.options.parametersOf(job);
     const part = divideLayout(layout, header.shards)[header.shard];
@@ -187,12 +188,13 @@ export class ShardHost implements AsyncDisposable {
     });
     this.#served = {
       run,
+      jobSha256,
       generation,
       job,
       shard,
       body: expectedBody(job, layout),
       current,
-      calls: new CallGuard({ run, secured, onRefused, patienceMs }),
+      calls: new CallGuard({ run, jobSha256, secured, onRefused, patienceMs }),
       left: new LeftGradients(job.asynchronous === null ? job.batch.units : openWindow(job.asynchronous) + 1),
       attending: new Set(),
     };
@@ -212,8 +214,11 @@ export class ShardHost implements AsyncDisposable {
   #admit(lead: Lead | undefined): Lead {
     const served = this.#served;
     if (lead === undefined || lead.run === '') throw refusal('the request names no run');
+    if (lead.jobSha256 === '') throw refusal('the request names no job');
     if (served !== null && served.run !== lead.run)
       throw refusal(`this shard belongs to run ${served.run}; end it, or start another shard`);
+    if (served !== null && served.jobSha256 !== lead.jobSha256)
+      throw refusal(`run ${served.run} is of job ${served.jobSha256}, not of ${lead.jobSha256.slice(0, longestText)}`);
     if (served !== null && lead.generation < served.generation)
       throw refusal(`generation ${lead.generation} was overtaken by ${served.generation}`);
     return lead;
@@ -224,6 +229,7 @@ export class ShardHost implements AsyncDisposable {
     if (served === null) throw unopened();
     if (lead?.run !== served.run || lead.generation !== served.generation)
       throw refusal(`this shard is at run ${served.run}, generation ${served.generation}`);
+    if (lead.jobSha256 !== served.jobSha256) throw refusal(`this shard is at job ${served.jobSha256}`);
     return served;
   }
 

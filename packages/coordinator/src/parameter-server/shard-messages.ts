@@ -3,6 +3,7 @@ import { Phase } from '@showtell/shared/generated/showtell/v1/parameters.js';
 import type { OpenRequest, OpenResponse, RingFile } from '@showtell/shared/generated/showtell/v1/shards.js';
 import type { PhaseName } from '@showtell/shared/job/phases.js';
 import type { Segments } from '@showtell/shared/tensors/layout.js';
+import type { Refused } from '../security/call-guard.js';
 import type { ParameterShard, RingFiles } from './parameter-shard.js';
 import { placeChunk, valuesIn } from './segment-chunks.js';
 import { statusOf } from './service.js';
@@ -39,7 +40,7 @@ export function refusal(details: string): Error {
   return Object.assign(new Error(details), { code: status.FAILED_PRECONDITION, details });
 }
 
-export function unopened(): Error {
+export function unopened(): Error & Refused {
   const details = 'no coordinator has opened this shard';
   return Object.assign(new Error(details), { code: status.UNAVAILABLE, details });
 }

@@ -6,7 +6,7 @@ import type {
   SessionRequest,
   SessionResponse,
 } from '@showtell/shared/generated/showtell/v1/parameters.js';
-import { tokenIn } from '@showtell/shared/rpc/session-token.js';
+import { identityIn } from '@showtell/shared/rpc/call-identity.js';
 import type { OnRefused, RefusalReason } from '@showtell/shared/security/refusal.js';
 import { identityOf, type CertifiedIdentity } from '@showtell/shared/security/role.js';
 
@@ -42,6 +42,8 @@ export interface Admitted {
 
 export interface CallGuardOptions {
   readonly run: string;
+  /** Of the run's job. */
+  readonly jobSha256: string;
   /** Whether callers show certificates. */
   readonly secured: boolean;
   readonly onRefused: OnRefused;
@@ -61,8 +63,8 @@ const mostEarly = 256;
 export const longestText = 1_024;
 
 /**
- * Who may read versions and leave gradients: workers in session, which each of their calls shows by its token, in their own
- * name and with few calls at a time. What is refused changes nothing.
+ * Who may read versions and leave gradients: workers in session, which each of their calls shows by its token, for this run, in
+ * their own name and with few calls at a time. A call comes by {@link opened} first. What is refused changes nothing.
  */
 export class CallGuard {
   readonly #admitted = new Map<string, Admitted>();
@@ -132,22 +134,36 @@ export class CallGuard {
   }
 
   /**
-   * What comes before a call's first message: a worker in session has few open at a time, whatever they are.
+   * What comes before a call's first message: it is a worker's, of this run and its job, and a worker in session has few open at
+   * a time, whatever they are.
    * @returns to be called when the call is over, once or more
    */
   opened(call: Caller): Refused | (() => void) {
     if (this.identityOf(call) === 'refused')
       return this.refuse(call, status.PERMISSION_DENIED, 'role', this.roleText(call));
-    const token = tokenIn(call.metadata);
-    const caller = this.#admitted.get(token ?? '');
-    if (caller === undefined) {
-      const mayWait = token !== null && (this.options.patienceMs ?? 0) > 0;
-      return mayWait ? () => undefined : this.refuse(call, status.UNAUTHENTICATED, 'no-session', sessionOver);
-    }
+    const { run, jobSha256, patienceMs = 0 } = this.options;
+    const said = identityIn(call.metadata);
+    if (said.run !== run) return this.#refuseOther(call, 'run', said.run);
+    if (said.jobSha256 !== jobSha256) return this.#refuseOther(call, 'job', said.jobSha256);
+    const isEarly = said.token !== null && !this.#admitted.has(said.token);
+    if (isEarly && patienceMs > 0) return () => undefined;
+    const caller = this.#inSession(call);
+    if ('code' in caller) return caller;
     const most = openPerCall * (this.options.calls ?? usualCalls);
     if (caller.calls.open < most) return this.#begun(caller, 'open');
     const detail = `${caller.worker} has ${most} calls open`;
     return this.refuse(call, status.RESOURCE_EXHAUSTED, 'too-many-calls', detail);
+  }
+
+  #refuseOther(call: Caller, what: 'run' | 'job', said: string | null): Refused {
+    const detail = said === null ? `it names no ${what}` : `it is of ${what} ${said.slice(0, longestText)}`;
+    return this.refuse(call, status.PERMISSION_DENIED, `other-${what}`, detail);
+  }
+
+  /** The worker whose token the call shows. */
+  #inSession(call: Caller): Admitted | Refused {
+    const caller = this.#admitted.get(identityIn(call.metadata).token ?? '');
+    return caller ?? this.refuse(call, status.UNAUTHENTICATED, 'no-session', 'it belongs to no session that is open');
   }
 
   /** @returns to be called when the call is over, once or more */
@@ -164,19 +180,15 @@ export class CallGuard {
 
   /** What is wrong with a gradient's header, whose call {@link guard} let through; null: nothing. */
   readonly headerFault = (call: Caller, header: GradientHeader): Partial<ServiceError> | null => {
-    const caller = this.#admitted.get(tokenIn(call.metadata) ?? '');
-    if (caller === undefined) return this.refuse(call, status.UNAUTHENTICATED, 'no-session', sessionOver);
-    return this.contentFault(call, header, caller);
+    const caller = this.#inSession(call);
+    return 'code' in caller ? caller : this.contentFault(call, header, caller);
   };
 
-  /** The worker whose token the call shows. */
+  /** Whose call it is that is about to be answered; its session may have ended, or become known, since it was {@link opened}. */
   callerOf(call: Caller, counted: 'pulls' | 'pushes' | null): Admitted | Refused {
-    if (this.identityOf(call) === 'refused')
-      return this.refuse(call, status.PERMISSION_DENIED, 'role', this.roleText(call));
-    const caller = this.#admitted.get(tokenIn(call.metadata) ?? '');
-    if (caller === undefined) return this.refuse(call, status.UNAUTHENTICATED, 'no-session', sessionOver);
+    const caller = this.#inSession(call);
     const { calls = usualCalls } = this.options;
-    if (counted === null || caller.calls[counted] < calls) return caller;
+    if ('code' in caller || counted === null || caller.calls[counted] < calls) return caller;
     const detail = `${caller.worker} has ${calls} ${counted} under way`;
     return this.refuse(call, status.RESOURCE_EXHAUSTED, 'too-many-calls', detail);
   }
@@ -216,7 +228,7 @@ export class CallGuard {
 
   /** Lets a call go on at once, or when its session has become known, or after all that while. */
   #whenKnown(call: Caller & { readonly cancelled: boolean }, goOn: () => void): void {
-    const token = tokenIn(call.metadata);
+    const { token } = identityIn(call.metadata);
     const { patienceMs = 0 } = this.options;
     const mayWait = token !== null && patienceMs > 0 && this.#early.size < mostEarly;
     if (!mayWait || this.#admitted.has(token)) {
@@ -233,5 +245,3 @@ export class CallGuard {
     this.#early.add(look);
   }
 }
-
-const sessionOver = 'it belongs to no session that is open';

@@ -9,11 +9,11 @@ const usualMessageMs = 30_000;
 /**
  * Turns calls of workers away by what comes before their first message: a unary handler is reached when its message is
  * there, and whoever may not call would have taken memory for it by then. What is let in brings its message within a while.
- * Sessions pass, which begin what the others show.
+ * Sessions pass: what the others show begins with them.
  *
- * @param guard null while there is nothing to guard
+ * @param guard while there is nothing to guard, what all are answered
  */
-export function early(guard: () => CallGuard | null, messageMs = usualMessageMs): ServerInterceptor {
+export function early(guard: () => CallGuard | Refused, messageMs = usualMessageMs): ServerInterceptor {
   return ({ path, requestStream }, call) => {
     if (!path.startsWith(`/${service}/`) || path.endsWith('/Session')) return new ServerInterceptingCall(call);
     let release = (): void => undefined;
@@ -29,13 +29,17 @@ export function early(guard: () => CallGuard | null, messageMs = usualMessageMs)
             const caller = { getAuthContext: () => call.getAuthContext(), getPeer: () => call.getPeer(), metadata };
             const turnAway = ({ code, details = '' }: Refused): void => call.sendStatus({ code, details });
             const now = guard();
-            const begun = now?.opened(caller) ?? release;
+            if ('code' in now) {
+              turnAway(now);
+              return;
+            }
+            const begun = now.opened(caller);
             if (typeof begun !== 'function') {
               turnAway(begun);
               return;
             }
             release = begun;
-            if (!requestStream && now !== null)
+            if (!requestStream)
               late = setTimeout(() => {
                 over();
                 turnAway(now.refuse(caller, status.DEADLINE_EXCEEDED, 'silent', 'its message did not come'));

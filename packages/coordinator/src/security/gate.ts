@@ -8,7 +8,7 @@ import type {
   SessionResponse,
 } from '@showtell/shared/generated/showtell/v1/parameters.js';
 import type { UnitId } from '@showtell/shared/generated/showtell/v1/unit.js';
-import { sessionHeader } from '@showtell/shared/rpc/session-token.js';
+import { sessionHeader } from '@showtell/shared/rpc/call-identity.js';
 import type { OnRefused, RefusalReason } from '@showtell/shared/security/refusal.js';
 import type { CertifiedIdentity } from '@showtell/shared/security/role.js';
 import { type Admitted, type Caller, CallGuard, longestText, type OpenSession } from './call-guard.js';
@@ -20,6 +20,8 @@ type Calls = Pick<ParameterServiceServer, 'pullVersion' | 'pushGradient' | 'push
 
 export interface GateOptions {
   readonly run: string;
+  /** Of the run's job. */
+  readonly jobSha256: string;
   readonly generation: number;
   /** Whether callers show certificates. */
   readonly secured: boolean;
@@ -45,8 +47,8 @@ export interface GateLimits {
 const usualLimits: GateLimits = { sessions: 1_024, calls: 4, messagesPerSecond: 2_000, helloMs: 10_000, canaries: 64 };
 
 /**
- * Whom the coordinator deals with, on every message: the certificate must be a worker's, what is not a session must show the token of
- * one, and what it says must be in that worker's own name and of this run. What is refused changes nothing.
+ * Whom the coordinator deals with, on every message: the certificate must be a worker's, what is not a session must name this
+ * run and its job and show the token of a session, and what it says must be in that worker's own name and of this run. What is refused changes nothing.
  */
 export class Gate implements SessionGate {
   readonly #limits: GateLimits;
@@ -57,8 +59,8 @@ export class Gate implements SessionGate {
 
   constructor(private readonly options: GateOptions) {
     this.#limits = { ...usualLimits, ...options.limits };
-    const { run, secured, onRefused } = options;
-    this.#calls = new CallGuard({ run, secured, onRefused, calls: this.#limits.calls });
+    const { run, jobSha256, secured, onRefused } = options;
+    this.#calls = new CallGuard({ run, jobSha256, secured, onRefused, calls: this.#limits.calls });
   }
 
   enter(session: Session): Visit | null {
@@ -196,10 +198,10 @@ function helloFault(
   hello: Hello,
   identity: CertifiedIdentity | null,
 ): { reason: RefusalReason; detail: string } | null {
-  const { worker, host, version, jobSha256, datasetDigest, engine, instance } = hello;
+  const { worker, host, version, jobSha256, datasetDigest, engine, instance, run } = hello;
   if (
     worker === '' ||
-    [worker, host, version, jobSha256, datasetDigest, engine, instance].some(({ length }) => length > longestText)
+    [worker, host, version, jobSha256, datasetDigest, engine, instance, run].some(({ length }) => length > longestText)
   )
     return { reason: 'malformed', detail: 'its greeting names no worker, or is too long' };
   if (identity?.name != null && identity.name !== worker)

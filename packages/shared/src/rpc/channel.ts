@@ -15,8 +15,8 @@ import type { ParameterServiceClient } from '../generated/showtell/v1/parameters
 import type { ShardServiceClient } from '../generated/showtell/v1/shards.js';
 import { identityOf, type Role } from '../security/role.js';
 import { processTls, type TlsFolder } from '../security/tls-folder.js';
+import { CallIdentity } from './call-identity.js';
 import { SealedParameterServiceClient, SealedShardServiceClient } from './sealed-service.js';
-import { SessionToken } from './session-token.js';
 import { watchStatuses, type OnStatus } from './watch-statuses.js';
 
 /** Largest message either side takes: a chunk of 1 MiB and its frame, and headers with many rows. */
@@ -42,8 +42,8 @@ export interface ConnectOptions {
   readonly tls?: TlsFolder | null;
   /** Whose certificate must be shown there: the coordinator's by default. */
   readonly of?: 'coordinator' | 'ps';
-  /** Of the worker's session, where other connections of the same membership know it already. */
-  readonly session?: SessionToken;
+  /** What its calls say they are of; one for all connections of a membership. */
+  readonly identity?: CallIdentity;
 }
 
 /**
@@ -53,11 +53,11 @@ export interface ConnectOptions {
  */
 export function connectParameters(
   address: string,
-  { tls = processTls(), of = 'coordinator', session = new SessionToken() }: ConnectOptions = {},
+  { tls = processTls(), of = 'coordinator', identity = new CallIdentity() }: ConnectOptions = {},
 ): ParameterServiceClient {
   return new SealedParameterServiceClient(address, credentialsFor(address, tls, of), {
     ...clientOptions(address, tls),
-    interceptors: [session.interceptor],
+    interceptors: [identity.interceptor],
   });
 }
 

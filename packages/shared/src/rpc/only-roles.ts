@@ -12,10 +12,9 @@ export function onlyRole(service: string, role: Role, onRefused: OnRefused): Ser
     const detail = `the certificate is for ${names ?? 'nobody'}, not for a ${role}`;
     onRefused({ reason: 'role', detail, peer: call.getPeer() });
     return new ServerInterceptingCall(call, {
-      start: (next) => {
-        next();
-        call.sendStatus({ code: status.PERMISSION_DENIED, details: detail });
-      },
+      // It goes no further: who comes after this would answer it too.
+      start: (next) =>
+        next({ onReceiveMetadata: () => call.sendStatus({ code: status.PERMISSION_DENIED, details: detail }) }),
     });
   };
 }

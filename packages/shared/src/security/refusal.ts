@@ -16,6 +16,7 @@ export const refusalReasons = [
   'no-session',
   'other-worker',
   'other-run',
+  'other-job',
 ] as const;
 export type RefusalReason = (typeof refusalReasons)[number];
 

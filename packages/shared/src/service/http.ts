@@ -21,9 +21,10 @@ export interface ServiceOptions {
   readonly handle?: (request: IncomingMessage, response: ServerResponse) => boolean;
   /** How long a client may take to send a request, in milliseconds; Node's five minutes by default. */
   readonly requestMs?: number;
-  /** For error messages: what is served, and the option by which a person changes the address. */
+  /** For error messages: what is served, and the options by which a person changes the port and the host (default: --host). */
   readonly what: string;
   readonly setting: string;
+  readonly hostSetting?: string;
 }
 
 /** How long requests under way may take once the server closes. */
@@ -127,14 +128,20 @@ export interface ListeningAt {
   readonly host: string;
   readonly port: number;
   readonly what: string;
+  /** Of the port. */
   readonly setting: string;
+  readonly hostSetting?: string;
 }
 
 /** Why nothing listens there, in the words of the table. */
-export function listenError(error: NodeJS.ErrnoException, { host, port, what, setting }: ListeningAt): ShowtellError {
+export function listenError(
+  error: NodeJS.ErrnoException,
+  { host, port, what, setting, hostSetting = '--host' }: ListeningAt,
+): ShowtellError {
   if (error.code === 'EADDRINUSE') {
     return new ShowtellError('service/port-taken', { host, port, what, setting }, { cause: error });
   }
   const reason = error.code === 'EACCES' ? 'the system reserves that port' : (error.code ?? error.message);
-  return new ShowtellError('service/cannot-listen', { host, port, what, setting, reason }, { cause: error });
+  const settings = `${hostSetting} and ${setting}`;
+  return new ShowtellError('service/cannot-listen', { host, port, what, setting: settings, reason }, { cause: error });
 }

@@ -14,6 +14,10 @@ export const protobufFileName = "showtell/v1/control.proto";
 /** Sent by the CLI to a running coordinator as a NATS request on "showtell.<run>.command". */
 export interface CommandRequest {
   kind: CommandRequest_Kind;
+  /** For which run; the coordinator of another does nothing. */
+  run: string;
+  /** As in Hello. */
+  jobSha256: string;
 }
 
 export enum CommandRequest_Kind {
@@ -34,13 +38,19 @@ export interface CommandResponse {
 }
 
 function createBaseCommandRequest(): CommandRequest {
-  return { kind: 0 };
+  return { kind: 0, run: "", jobSha256: "" };
 }
 
 export const CommandRequest: MessageFns<CommandRequest> = {
   encode(message: CommandRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.kind !== 0) {
       writer.uint32(8).int32(message.kind);
+    }
+    if (message.run !== "") {
+      writer.uint32(18).string(message.run);
+    }
+    if (message.jobSha256 !== "") {
+      writer.uint32(26).string(message.jobSha256);
     }
     return writer;
   },
@@ -64,6 +74,22 @@ export const CommandRequest: MessageFns<CommandRequest> = {
             }
 
             message.kind = reader.int32() as any;
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.run = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.jobSha256 = reader.string();
             continue;
           }
         }

@@ -76,6 +76,8 @@ export interface Hello {
   engine: string;
   /** Drawn by each process for itself: who says Hello again with it has lost its session, not its life. */
   instance: string;
+  /** The run that it is for; empty: whichever is there. */
+  run: string;
 }
 
 export interface LeaseTaken {
@@ -152,6 +154,8 @@ export interface Welcome {
   sharedMemoryNonce: string;
   /** Where versions are read and gradients left when the parameters are divided, in the order of the parts; none: here. */
   shards: Shard[];
+  /** As in Hello: a worker that came to another job or run leaves. */
+  jobSha256: string;
 }
 
 /** One shard of the parameter server. */
@@ -411,7 +415,17 @@ export const SessionRequest: MessageFns<SessionRequest> = {
 };
 
 function createBaseHello(): Hello {
-  return { worker: "", pid: 0, host: "", version: "", jobSha256: "", datasetDigest: "", engine: "", instance: "" };
+  return {
+    worker: "",
+    pid: 0,
+    host: "",
+    version: "",
+    jobSha256: "",
+    datasetDigest: "",
+    engine: "",
+    instance: "",
+    run: "",
+  };
 }
 
 export const Hello: MessageFns<Hello> = {
@@ -439,6 +453,9 @@ export const Hello: MessageFns<Hello> = {
     }
     if (message.instance !== "") {
       writer.uint32(66).string(message.instance);
+    }
+    if (message.run !== "") {
+      writer.uint32(74).string(message.run);
     }
     return writer;
   },
@@ -518,6 +535,14 @@ export const Hello: MessageFns<Hello> = {
             }
 
             message.instance = reader.string();
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.run = reader.string();
             continue;
           }
         }
@@ -1069,7 +1094,16 @@ export const UnitOffer_TraceEntry: MessageFns<UnitOffer_TraceEntry> = {
 };
 
 function createBaseWelcome(): Welcome {
-  return { run: "", generation: 0, natsUrl: "", unitStream: "", sharedMemory: "", sharedMemoryNonce: "", shards: [] };
+  return {
+    run: "",
+    generation: 0,
+    natsUrl: "",
+    unitStream: "",
+    sharedMemory: "",
+    sharedMemoryNonce: "",
+    shards: [],
+    jobSha256: "",
+  };
 }
 
 export const Welcome: MessageFns<Welcome> = {
@@ -1094,6 +1128,9 @@ export const Welcome: MessageFns<Welcome> = {
     }
     for (const v of message.shards) {
       Shard.encode(v!, writer.uint32(58).fork()).join();
+    }
+    if (message.jobSha256 !== "") {
+      writer.uint32(66).string(message.jobSha256);
     }
     return writer;
   },
@@ -1165,6 +1202,14 @@ export const Welcome: MessageFns<Welcome> = {
             }
 
             message.shards.push(Shard.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.jobSha256 = reader.string();
             continue;
           }
         }
@@ -2588,6 +2633,10 @@ export const CheckCanaryResponse: MessageFns<CheckCanaryResponse> = {
 /**
  * Between a worker and the parameter server. Tensors travel as raw little-endian bytes; on one host only descriptors
  * of files in shared memory travel, and the bodies are read from there.
+ *
+ * Each call says in its metadata which run and job it is of (showtell-run, showtell-job), and by a token of which session
+ * (showtell-session): what is another's is refused before its first message. Session is how a worker comes by the run and
+ * the token; there Hello and Welcome say whose they are.
  */
 export type ParameterServiceService = typeof ParameterServiceService;
 export const ParameterServiceService = {

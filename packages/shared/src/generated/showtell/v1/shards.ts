@@ -28,10 +28,12 @@ export const protobufPackage = "showtell.v1";
 
 export const protobufFileName = "showtell/v1/shards.proto";
 
-/** Who asks; an older generation than the shard's is refused. */
+/** Who asks, in each request; another run or job than the shard's is refused, and an older generation. */
 export interface Lead {
   run: string;
   generation: number;
+  /** As in Hello. */
+  jobSha256: string;
 }
 
 export interface OpenRequest {
@@ -185,7 +187,7 @@ export interface LeaveResponse {
 }
 
 function createBaseLead(): Lead {
-  return { run: "", generation: 0 };
+  return { run: "", generation: 0, jobSha256: "" };
 }
 
 export const Lead: MessageFns<Lead> = {
@@ -195,6 +197,9 @@ export const Lead: MessageFns<Lead> = {
     }
     if (message.generation !== 0) {
       writer.uint32(16).uint32(message.generation);
+    }
+    if (message.jobSha256 !== "") {
+      writer.uint32(26).string(message.jobSha256);
     }
     return writer;
   },
@@ -226,6 +231,14 @@ export const Lead: MessageFns<Lead> = {
             }
 
             message.generation = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.jobSha256 = reader.string();
             continue;
           }
         }

@@ -25,7 +25,12 @@ export enum EvaluationKind {
  */
 export interface Unit {
   id: UnitId | undefined;
-  work: { $case: "training"; value: TrainingWork } | { $case: "evaluation"; value: EvaluationWork } | undefined;
+  work:
+    | { $case: "training"; value: TrainingWork }
+    | { $case: "evaluation"; value: EvaluationWork }
+    | undefined;
+  /** As in Hello: a worker of another job does not compute it. */
+  jobSha256: string;
 }
 
 /** Names one offer of one unit. Generation is the coordinator's fencing token, lineage rises at each rollback. */
@@ -68,7 +73,7 @@ export interface EvaluationWork {
 }
 
 function createBaseUnit(): Unit {
-  return { id: undefined, work: undefined };
+  return { id: undefined, work: undefined, jobSha256: "" };
 }
 
 export const Unit: MessageFns<Unit> = {
@@ -83,6 +88,9 @@ export const Unit: MessageFns<Unit> = {
       case "evaluation":
         EvaluationWork.encode(message.work.value, writer.uint32(26).fork()).join();
         break;
+    }
+    if (message.jobSha256 !== "") {
+      writer.uint32(34).string(message.jobSha256);
     }
     return writer;
   },
@@ -122,6 +130,14 @@ export const Unit: MessageFns<Unit> = {
             }
 
             message.work = { $case: "evaluation", value: EvaluationWork.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.jobSha256 = reader.string();
             continue;
           }
         }
