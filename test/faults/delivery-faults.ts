@@ -4,6 +4,7 @@ import { RunFolder } from '@showtell/coordinator/run-folder.js';
 import { Unit, type UnitId } from '@showtell/shared/generated/showtell/v1/unit.js';
 import { Plan } from '@showtell/shared/plan/plan.js';
 import { random } from '@showtell/shared/random.js';
+import { seal } from '@showtell/shared/rpc/seal.js';
 import type { FaultContext } from './fault-context.js';
 import type { LabRun } from './lab-run.js';
 
@@ -37,7 +38,9 @@ function trainingUnit(run: LabRun, id: Omit<UnitId, 'evaluation'>, ofStep = id.s
   const planned = new Plan(run.job, run.lab.dataset.split('train')).units(ofStep)[id.index];
   const value = { records: [...(planned?.records ?? [])], seed: planned?.seed ?? 0, oldestVersion: ofStep };
   const { jobSha256 } = new RunFolder(run.run).identity();
-  return Unit.encode({ id: { ...id, evaluation: false }, jobSha256, work: { $case: 'training', value } }).finish();
+  return seal(
+    Unit.encode({ id: { ...id, evaluation: false }, jobSha256, work: { $case: 'training', value } }).finish(),
+  );
 }
 
 /** Further offers of the units of the current step and the next: several workers compute the same. */
@@ -76,7 +79,7 @@ export function staleDeliveries({ run, fault }: FaultContext): Promise<boolean> 
   });
 }
 
-/** Random bytes, a message without content, and the first half of a unit. */
+/** Random bytes, a message without content, and the first half of a unit, with and without a seal. */
 export function garbageDeliveries({ run, fault }: FaultContext): Promise<boolean> {
   const draw = random(run.schedule.seed, 'garbage');
   return toStream(run, async (publish, facts) => {
@@ -87,7 +90,8 @@ export function garbageDeliveries({ run, fault }: FaultContext): Promise<boolean
         Uint8Array.from({ length: 1 + draw.integer(64) }, () => draw.integer(256)),
       );
       await publish('now', new Uint8Array());
-      await publish('ahead', sound.subarray(0, sound.length >> 1));
+      for (const half of [sound.subarray(0, sound.length >> 1), seal(sound.subarray(0, sound.length >> 1))])
+        await publish('ahead', half);
     }
   });
 }

@@ -1,4 +1,4 @@
-import { readdirSync, existsSync } from 'node:fs';
+import { readdirSync, readFileSync, existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { CheckpointStore } from '@showtell/coordinator/checkpoints/checkpoint-store.js';
 import { Journal, type JournalEntry } from '@showtell/coordinator/journal.js';
@@ -101,6 +101,16 @@ export function checkJournal(run: LabRun): Complaint[] {
   const switches = entries.filter(({ type }) => type === 'switch').length;
   if (switches !== (run.schedule.joint ? 1 : 0)) complaints.push(`${switches} switches stand in the journal`);
   return complaints;
+}
+
+/** Offers that the laboratory repeats or makes up are taken for units: where nothing was garbled, nothing counts as damaged. */
+export function checkDeliveries({ folder, schedule }: LabRun): Complaint[] {
+  const garbles = ['garbage-delivery', 'flipped-bytes'];
+  if (schedule.faults.some(({ kind }) => garbles.includes(kind))) return [];
+  const logs = join(folder, 'logs');
+  return readdirSync(logs)
+    .filter((name) => readFileSync(join(logs, name), 'utf8').includes('bus/damaged-message'))
+    .map((name) => `${name} tells of a damaged message, and none was damaged`);
 }
 
 /** An asynchronous run that went back to a checkpoint has other versions from there on, which are evaluated anew. */

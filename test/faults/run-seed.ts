@@ -6,6 +6,7 @@ import type { FaultKind } from './fault-kinds.js';
 import {
   checkAccount,
   checkCheckpoints,
+  checkDeliveries,
   checkJournal,
   checkLeftovers,
   checkMetrics,
@@ -80,6 +81,7 @@ export async function runSchedule(
     complaints.push(
       ...(await checkOutcome(run, await references(schedule))),
       ...(await checkAccount(run)),
+      ...checkDeliveries(run),
       ...checkJournal(run),
     );
     complaints.push(

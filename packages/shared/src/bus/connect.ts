@@ -43,6 +43,8 @@ export async function connectBus(options: BusOptions): Promise<NatsConnection> {
   let connection: NatsConnection;
   try {
     connection = await connect({
+      // Each request would note its stack, which nobody reads.
+      noAsyncTraces: true,
       servers: [...options.servers],
       name: options.name,
       timeout: 5_000,
