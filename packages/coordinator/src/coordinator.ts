@@ -99,6 +99,7 @@ export async function* coordinate(options: CoordinatorOptions, control: Control)
   await using checkpoints = CheckpointStore.open(folder.at('checkpoints'), {
     retention: { keepLast: job.checkpoints.keepLast, keepBest: job.checkpoints.keepBest },
     onDamaged: (path, error) => log.warn('a damaged checkpoint is passed over', { path, error }),
+    onNotRemoved: (detail) => log.warn('old checkpoints could not be removed', { detail }),
   });
   await removeUnfinished(folder.at('evaluations'));
   const parameters = modelParameters(job);

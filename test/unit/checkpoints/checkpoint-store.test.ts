@@ -267,6 +267,22 @@ describe('retention', () => {
     store.pin(2);
     expect(store.prune({ keepLast: 1, keepBest: false })).toEqual([4]);
   });
+
+  it('that fails is told of, and the checkpoint is saved all the same', async () => {
+    const directory = path.join(temporaryFolder(), 'checkpoints');
+    const told: string[] = [];
+    const retention = { keepLast: 1, keepBest: true };
+    await using store = CheckpointStore.open(directory, { retention, onNotRemoved: (detail) => told.push(detail) });
+    // No manifest can be read from a folder.
+    mkdirSync(path.join(directory, '00000001', 'manifest.json'), { recursive: true });
+    await store.save(content(2));
+    expect(told).toEqual([expect.stringContaining('EISDIR')]);
+    expect(await store.verify(2)).toMatchObject({ step: 2 });
+    rmSync(path.join(directory, '00000001'), { recursive: true });
+    await store.save(content(3));
+    expect(told).toHaveLength(1);
+    expect(readdirSync(directory)).toEqual(['00000003']);
+  });
 });
 
 const canMount = process.getuid?.() === 0 && spawnSync('mount', ['--version']).status === 0;

@@ -26,6 +26,8 @@ export interface CheckpointStoreOptions {
   readonly retention?: Retention | null;
   /** Told of each checkpoint that is passed over, by its folder. */
   readonly onDamaged?: (path: string, error: Error) => void;
+  /** Told why checkpoints that were to go after a save did not; the next save tries again. */
+  readonly onNotRemoved?: (detail: string) => void;
 }
 
 /** What is saved: a version, which the caller holds until the promise settles, and what the run knows of it. */
@@ -99,6 +101,7 @@ export class CheckpointStore implements AsyncDisposable {
     });
     if (answer.kind === 'failed')
       throw new ShowtellError('checkpoint/write-failed', { path: folder, detail: answer.message });
+    if (answer.notRemoved !== null) this.options.onNotRemoved?.(answer.notRemoved);
     return { path: folder, manifest: answer.content };
   }
 

@@ -13,7 +13,13 @@ export interface CheckpointToSave extends CheckpointToWrite {
 }
 
 export type SaveAnswer =
-  { readonly kind: 'saved'; readonly content: ManifestContent } | { readonly kind: 'failed'; readonly message: string };
+  | {
+      readonly kind: 'saved';
+      readonly content: ManifestContent;
+      /** Why others that were to go did not; null: they did. */
+      readonly notRemoved: string | null;
+    }
+  | { readonly kind: 'failed'; readonly message: string };
 
 /** On Linux a thread has a priority of its own: where cores are short, steps go first and a checkpoint takes longer. */
 function giveWay(): void {
@@ -30,14 +36,24 @@ parentPort?.on('message', (checkpoint: CheckpointToSave | 'close') => {
     parentPort?.close();
     return;
   }
-  let answer: SaveAnswer;
+  parentPort?.postMessage(save(checkpoint));
+});
+
+function save(checkpoint: CheckpointToSave): SaveAnswer {
+  let content: ManifestContent;
   try {
-    answer = { kind: 'saved', content: writeCheckpoint(checkpoint) };
+    content = writeCheckpoint(checkpoint);
+  } catch (error) {
+    return { kind: 'failed', message: messageOf(error) };
+  }
+  try {
     // What an earlier save left that a disk kept from removing it, too: no other save is under way.
     removeLeftovers(checkpoint.directory);
     if (checkpoint.retention !== null) pruneCheckpoints(checkpoint.directory, checkpoint.retention);
   } catch (error) {
-    answer = { kind: 'failed', message: error instanceof Error ? error.message : String(error) };
+    return { kind: 'saved', content, notRemoved: messageOf(error) };
   }
-  parentPort?.postMessage(answer);
-});
+  return { kind: 'saved', content, notRemoved: null };
+}
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
