@@ -261,7 +261,7 @@ describe('a shard', () => {
       parameters: partOf(randomSegments(1), part!),
       optimizer: null,
     } as const;
-    const open = (run: string, generation: number, more: { jobSha256?: string } = {}) =>
+    const open = (run: string, generation: number, more: { jobSha256?: string; shard?: number } = {}) =>
       RemoteShard.open(address, { ...given, state, run, generation, ...more }, () => undefined);
     await expect(open('other', 1)).rejects.toMatchObject({
       code: 'parameters/shard-lost',
@@ -270,6 +270,9 @@ describe('a shard', () => {
     await expect(open('test', 2, { jobSha256: 'k' })).rejects.toThrow('run test is of job j, not of k');
     await expect(open('test', 2, { jobSha256: '' })).rejects.toThrow('the request names no job');
     await expect(open('test', 0)).rejects.toThrow('generation 0 was overtaken by 1');
+    await expect(open('test', 1, { shard: 1 })).rejects.toThrow(
+      /it is shard 1 of \d already, and cannot be shard 2 of 2/,
+    );
   });
 
   it('that is not there is not waited for by who is to stop; else it is said what is waited for', async () => {

@@ -2,7 +2,7 @@ import type { ChildProcess } from 'node:child_process';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { startChild, stopChild } from './child.js';
-import { freePort } from './free-port.js';
+import { freePorts } from './free-port.js';
 
 const graceMs = 2_000;
 const main = fileURLToPath(new URL('../cli/main.js', import.meta.url));
@@ -40,8 +40,11 @@ export class ShardProcesses implements AsyncDisposable {
   ) {}
 
   static async start(options: ShardProcessesOptions): Promise<ShardProcesses> {
-    const ports: Ports[] = [];
-    while (ports.length < options.count) ports.push({ grpc: await freePort(), http: await freePort() });
+    const free = await freePorts(2 * options.count);
+    const ports = Array.from({ length: options.count }, (_, shard): Ports => {
+      const [grpc = 0, http = 0] = free.slice(2 * shard);
+      return { grpc, http };
+    });
     const processes = new ShardProcesses(options, ports);
     for (const [shard, place] of ports.entries()) processes.#start(shard, place, 0);
     return processes;

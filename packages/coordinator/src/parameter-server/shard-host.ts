@@ -64,6 +64,8 @@ interface Served {
   readonly run: string;
   readonly jobSha256: string;
   readonly generation: number;
+  /** Which part of how many. */
+  readonly place: string;
   readonly job: Job;
   readonly shard: Shard;
   /** What the header of a gradient must be like. */
@@ -159,6 +161,11 @@ export class ShardHost implements AsyncDisposable {
     const { specs, layout } = this.options.parametersOf(job);
     const part = divideLayout(layout, header.shards)[header.shard];
     if (part === undefined) throw refusal(`there is no shard ${header.shard} of ${header.shards}`);
+    const place = `shard ${header.shard + 1} of ${header.shards}`;
+    const before = this.#served;
+    // Of another generation it may be another.
+    if (before?.generation === generation && before.place !== place)
+      throw refusal(`it is ${before.place} already, and cannot be ${place} too; give each an address of its own`);
     const parameters = allocateSegments(part.layout);
     const slots = Array.from({ length: Math.min(header.slots, slotKinds[job.optimizer.name].length) }, () =>
       allocateSegments(part.layout),
@@ -190,6 +197,7 @@ export class ShardHost implements AsyncDisposable {
       run,
       jobSha256,
       generation,
+      place,
       job,
       shard,
       body: expectedBody(job, layout),
