@@ -16,8 +16,8 @@ export default class Sequencer extends BaseSequencer {
     const [builder, ...waiting] = kube.filter((file) => !isLong(file));
     const others = sorted.filter((file) => !isKube(file));
     const beside = others.filter(({ project }) => project.name === 'beside');
-    const alone = others.filter((file) => !beside.includes(file));
+    const rest = others.filter((file) => !beside.includes(file));
     beside.splice(Math.floor(beside.length / 2), 0, ...long);
-    return [...(builder === undefined ? [] : [builder]), ...beside, ...waiting, ...alone];
+    return [...(builder === undefined ? [] : [builder]), ...beside, ...waiting, ...rest];
   }
 }
